@@ -42,6 +42,9 @@ const (
 
 // Queues is what a call needs of routing.
 type Queues interface {
+	// Admit tells whether the queue takes a call now, before the call is answered. Errors: ErrUnknownQueue,
+	// ErrQueueFull, ErrUnavailable.
+	Admit(ctx context.Context, city CityID, queue QueueID) error
 	// Enqueue keeps the call's place, by since, until ctx ends: Offered, Rescinded and Placed events go to in, one
 	// open offer at a time. Errors: ErrUnknownQueue, ErrQueueFull, ErrUnavailable.
 	Enqueue(ctx context.Context, w Waiting, in *Inbox) error
@@ -135,7 +138,8 @@ type Recording interface {
 	// Pause leaves a gap until Resume.
 	Pause()
 	Resume()
-	// Close seals the recording and says what is kept. It may be called once.
+	// Close seals the recording and says what is kept. A recording in which nothing was kept leaves nothing behind and
+	// is RecordingNone. It is called once.
 	Close(ctx context.Context) (RecordingSummary, error)
 }
 
@@ -167,6 +171,13 @@ type Records interface {
 	Open(ctx context.Context, r Record) error
 	// Close writes the call's one record and removes the open entry. It is called once, when the call is over.
 	Close(ctx context.Context, r Record) error
+}
+
+// Terms are what a city has chosen for the calls of one queue.
+type Terms struct {
+	Record    bool          // record conversations, after the notice
+	MaxWait   time.Duration // longest wait for an agent; 0 is without end
+	MaxLength time.Duration // longest call; 0 is without end
 }
 
 // Prompts is what a call needs to know of its sounds.

@@ -1,0 +1,199 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Prompts that a call plays, by name.
+const (
+	promptWait   = "wait"   // once, when the place in line is taken
+	promptHold   = "hold"   // looped: music
+	promptResume = "resume" // the agent was lost and the caller is back in line
+)
+
+// noticeSlack is how much longer than itself a notice may take before the caller's phone is given up on.
+const noticeSlack = 30 * time.Second
+
+// arriving answers the call and sees that the caller has heard that the line is recorded.
+func arriving(ctx context.Context, c *Call) phase {
+	c.note(Moment{What: WhatArrived, Leg: callerLeg, Detail: "dialled " + c.arrival.Entry})
+	c.log.Info("call arrived", "trunk", c.arrival.Trunk, "queue", c.arrival.Queue, "caller", c.arrival.Caller)
+	c.caller.Attach(c.inbox)
+	switch err := c.Queues.Admit(ctx, c.arrival.City, c.arrival.Queue); {
+	case errors.Is(err, ErrQueueFull):
+		return c.over(EndQueueFull, "", CauseBusy)
+	case err != nil:
+		c.log.Error("call not admitted", "queue", c.arrival.Queue, "err", err)
+		return c.over(EndFailed, "", CauseInternal)
+	}
+	switch err := c.caller.Answer(ctx); {
+	case errors.Is(err, ErrLegGone):
+		return c.over(EndCancelled, callerLeg, CauseCancelled)
+	case errors.Is(err, ErrNoMedia):
+		return c.over(EndNoMedia, "", CauseNoMedia)
+	case err != nil:
+		c.log.Error("call not answered", "err", err)
+		return c.over(EndFailed, "", CauseInternal)
+	}
+	c.record.AnsweredAt = time.Now()
+	c.note(Moment{What: WhatAnswered, Leg: callerLeg})
+	c.caller.Tell(News{Call: c.arrival.ID})
+	return noticing
+}
+
+// noticing plays the notice to its end. Its first sound does not wait for the disk; the open entry is written meanwhile.
+func noticing(ctx context.Context, c *Call) phase {
+	playing := c.playNotice()
+	if err := c.Records.Open(ctx, c.record); err != nil {
+		c.log.Error("open entry not written", "err", err) // the call goes on: only a crash now would lose its record
+	}
+	if !playing {
+		return queued
+	}
+	tooLong := time.After(noticeSlack)
+	for {
+		select {
+		case ev := <-c.inbox.Events():
+			switch ev := ev.(type) {
+			case LegEnded:
+				return c.callerLeft(ev.Cause)
+			case Played:
+				c.noticeHeard()
+				return queued
+			default:
+				c.discard(ctx, ev)
+			}
+		case <-tooLong:
+			return c.over(EndCallerLost, callerLeg, CauseSilent)
+		case <-ctx.Done():
+			return c.shutdown()
+		}
+	}
+}
+
+// playNotice begins the notice. It reports false where there is none to hear: the call is then not recorded.
+func (c *Call) playNotice() bool {
+	if !c.terms.Record {
+		return false
+	}
+	prompt, notice, err := c.Prompts.Notice(c.arrival.City, c.arrival.Language)
+	if err == nil {
+		err = c.caller.Play(prompt)
+	}
+	if err != nil {
+		c.log.Error("no notice, so no recording", "language", c.arrival.Language, "err", err)
+		return false
+	}
+	c.notice = notice
+	return true
+}
+
+// noticeHeard is the moment from which a recording may begin.
+func (c *Call) noticeHeard() {
+	c.notice.HeardAt = time.Now()
+	c.note(Moment{What: WhatNotice, Leg: callerLeg, Detail: c.notice.Prompt + " in " + c.notice.Language})
+	c.caller.Tell(News{Recorded: true})
+}
+
+// queued keeps the caller company until an agent is offered or the caller leaves.
+func queued(ctx context.Context, c *Call) phase {
+	if err := c.takePlace(ctx, promptWait); err != nil {
+		return c.placeRefused(err)
+	}
+	tooLong, cancel := c.maxWait()
+	defer cancel()
+	for {
+		select {
+		case ev := <-c.inbox.Events():
+			switch ev := ev.(type) {
+			case Offered:
+				c.offer = &ev.Offer
+				return offering
+			case LegEnded:
+				return c.callerLeft(ev.Cause)
+			default:
+				c.whileWaiting(ctx, ev)
+			}
+		case <-tooLong:
+			return c.over(EndMaxWait, "", CauseNormal)
+		case <-ctx.Done():
+			return c.shutdown()
+		}
+	}
+}
+
+// takePlace puts the call in line by the time its wait began and tells the caller so, unless it is there already.
+func (c *Call) takePlace(ctx context.Context, prompt string) error {
+	if c.placed {
+		return nil
+	}
+	var place context.Context
+	place, c.leave = context.WithCancel(ctx)
+	w := Waiting{City: c.arrival.City, Call: c.arrival.ID, Queue: c.arrival.Queue, Since: c.since}
+	if err := c.Queues.Enqueue(place, w, c.inbox); err != nil {
+		c.leave()
+		return fmt.Errorf("take a place in queue %s: %w", w.Queue, err)
+	}
+	c.placed = true
+	c.note(Moment{What: WhatQueued, Detail: string(w.Queue)})
+	c.play(Prompt{Name: prompt, Language: c.arrival.Language})
+	return nil
+}
+
+// placeRefused ends a call that was answered but got no place, because the queue filled up meanwhile or is gone.
+func (c *Call) placeRefused(err error) phase {
+	if errors.Is(err, ErrQueueFull) {
+		return c.over(EndQueueFull, "", CauseBusy)
+	}
+	c.log.Error("no place in line", "err", err)
+	return c.over(EndFailed, "", CauseInternal)
+}
+
+// maxWait fires when the caller has waited as long as the queue allows, counted from the start of the wait.
+func (c *Call) maxWait() (<-chan time.Time, func()) {
+	if c.terms.MaxWait == 0 {
+		return nil, func() {}
+	}
+	t := time.NewTimer(time.Until(c.since.Add(c.terms.MaxWait)))
+	return t.C, func() { t.Stop() }
+}
+
+// play plays p to the caller. A sound that cannot be played leaves silence and is the operator's to mend.
+func (c *Call) play(p Prompt) {
+	if err := c.caller.Play(p); err != nil {
+		c.log.Error("prompt not played", "prompt", p.Name, "language", p.Language, "err", err)
+	}
+}
+
+// whileWaiting acts on what may happen to a caller in line that changes nothing about the wait.
+func (c *Call) whileWaiting(ctx context.Context, ev Event) {
+	switch ev := ev.(type) {
+	case Played: // whatever was said, music follows
+		c.play(Prompt{Name: promptHold, Language: c.arrival.Language, Loop: true})
+	case Placed:
+		c.caller.Tell(News{Queue: ev.Queue, Place: ev.Place})
+	case recordingOpened:
+		c.recordingIsOpen(ev)
+	default:
+		c.discard(ctx, ev)
+	}
+}
+
+// discard answers an event that this phase has no use for, giving back whatever it carries.
+func (c *Call) discard(ctx context.Context, ev Event) {
+	switch ev := ev.(type) {
+	case Rang:
+		if ev.Leg != nil {
+			ev.Leg.HangUp(CauseNormal)
+		}
+	case Offered:
+		if err := c.Queues.Settle(ctx, ev.Offer, OfferCanceled); err != nil && !errors.Is(err, ErrStale) {
+			c.log.Error("offer not given back", "agent", ev.Offer.Agent, "err", err)
+		}
+	case recordingOpened:
+		c.recordingIsOpen(ev)
+	}
+}

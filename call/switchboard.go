@@ -1,0 +1,85 @@
+package call
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+)
+
+// A Switchboard takes calls and runs each to its end. It is safe for use by many goroutines.
+type Switchboard struct {
+	Node     string // this process, as its records name it
+	Queues   Queues
+	Phones   Phones
+	Recorder Recorder
+	Records  Records
+	Prompts  Prompts
+	Terms    func(CityID, QueueID) Terms
+	Log      *slog.Logger
+
+	active atomic.Int64
+}
+
+// Take runs a call on the goroutine that brings it and returns how it ended. When it returns, the call holds no port,
+// queue place, claim or goroutine, and its one record has been handed to Records. ctx ends calls when the node stops.
+func (s *Switchboard) Take(ctx context.Context, a Arrival) End {
+	s.active.Add(1)
+	defer s.active.Add(-1)
+	return newCall(s, a).run(ctx)
+}
+
+// Active is how many calls are being run now.
+func (s *Switchboard) Active() int { return int(s.active.Load()) }
+
+// run is the call's one goroutine.
+func (c *Call) run(ctx context.Context) End {
+	ctx, c.stop = context.WithCancel(ctx)
+	defer c.release(context.WithoutCancel(ctx))
+	defer func() {
+		if fault := recover(); fault != nil { // one broken call must not end the others
+			c.log.Error("call broke", "fault", fmt.Sprint(fault), "stack", string(debug.Stack()))
+			c.over(EndFailed, "", CauseInternal)
+		}
+	}()
+	for p := phase(arriving); p != nil; {
+		p = p(ctx, c)
+	}
+	return c.record.End
+}
+
+// releaseTime bounds what a call does after its end: sealing its recording and writing its record.
+const releaseTime = 30 * time.Second
+
+// release gives back everything the call took, in reverse order, and writes its record. ctx outlives the call.
+func (c *Call) release(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, releaseTime)
+	defer cancel()
+	c.stop() // ends the queue place and whatever runs beside the call
+	c.inbox.Close()
+	c.dropAgent(ctx)
+	c.dropCaller()
+	c.beside.Wait()
+	c.drainInbox(ctx)
+	c.closeRecording(ctx)
+	c.log.Info("call over", "queue", c.record.Queue, "end", c.record.End, "waiting", c.record.Waiting.Round(time.Millisecond),
+		"talking", c.record.Talking.Round(time.Millisecond))
+	if err := c.Records.Close(ctx, c.record); err != nil {
+		c.log.Error("record not written", "err", err)
+	}
+}
+
+// drainInbox settles what arrived after nobody was reading: an agent's leg that answered too late is hung up, and a
+// recording that opened too late is closed by closeRecording.
+func (c *Call) drainInbox(ctx context.Context) {
+	for {
+		select {
+		case ev := <-c.inbox.Events():
+			c.discard(ctx, ev)
+		default:
+			return
+		}
+	}
+}
