@@ -3,7 +3,9 @@ package call
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -15,7 +17,7 @@ type Call struct {
 	terms   Terms
 	log     *slog.Logger
 	inbox   *Inbox
-	stop    context.CancelFunc
+	stop    context.CancelCauseFunc
 	beside  sync.WaitGroup // slow acts that run beside the call: ringing, opening a recording
 
 	caller Leg
@@ -96,8 +98,34 @@ func (c *Call) callerLeft(cause Cause) phase {
 	}
 }
 
-// shutdown ends a call whose node stops.
-func (c *Call) shutdown() phase { return c.over(EndShutdown, "", CauseUnavailable) }
+// errBroke ends the context of a call in which something beside it broke.
+var errBroke = errors.New("broke beside the call")
+
+// stopped ends a call whose context ended: its node stops, or something beside it broke.
+func (c *Call) stopped(ctx context.Context) phase {
+	if errors.Is(context.Cause(ctx), errBroke) {
+		return c.over(EndFailed, "", CauseInternal)
+	}
+	return c.over(EndShutdown, "", CauseUnavailable)
+}
+
+// runBeside runs a slow act beside the call; release waits for it. A panic in it ends this call and no other.
+func (c *Call) runBeside(act func()) {
+	c.beside.Go(func() {
+		defer func() {
+			if fault := recover(); fault != nil {
+				c.broke(fault)
+				c.stop(errBroke)
+			}
+		}()
+		act()
+	})
+}
+
+// broke logs a fault of ours with the place where it happened.
+func (c *Call) broke(fault any) {
+	c.log.Error("call broke", "fault", fmt.Sprint(fault), "stack", string(debug.Stack()))
+}
 
 // cause is what the legs are told when the call is over.
 func (c *Call) cause() Cause {

@@ -69,7 +69,7 @@ func noticing(ctx context.Context, c *Call) phase {
 		case <-tooLong:
 			return c.over(EndCallerLost, callerLeg, CauseSilent)
 		case <-ctx.Done():
-			return c.shutdown()
+			return c.stopped(ctx)
 		}
 	}
 }
@@ -120,7 +120,7 @@ func queued(ctx context.Context, c *Call) phase {
 		case <-tooLong:
 			return c.over(EndMaxWait, "", CauseNormal)
 		case <-ctx.Done():
-			return c.shutdown()
+			return c.stopped(ctx)
 		}
 	}
 }

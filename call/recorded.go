@@ -17,7 +17,7 @@ func (c *Call) openRecording(ctx context.Context) {
 		return
 	}
 	c.recAsked = true
-	c.beside.Go(func() {
+	c.runBeside(func() {
 		rec, err := c.Recorder.Start(context.WithoutCancel(ctx), c.arrival.City, c.arrival.ID, c.notice)
 		if !c.inbox.Put(recordingOpened{rec, err}) {
 			c.late = rec

@@ -2,9 +2,7 @@ package call
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 )
@@ -36,11 +34,11 @@ func (s *Switchboard) Active() int { return int(s.active.Load()) }
 
 // run is the call's one goroutine.
 func (c *Call) run(ctx context.Context) End {
-	ctx, c.stop = context.WithCancel(ctx)
+	ctx, c.stop = context.WithCancelCause(ctx)
 	defer c.release(context.WithoutCancel(ctx))
 	defer func() {
 		if fault := recover(); fault != nil { // one broken call must not end the others
-			c.log.Error("call broke", "fault", fmt.Sprint(fault), "stack", string(debug.Stack()))
+			c.broke(fault)
 			c.over(EndFailed, "", CauseInternal)
 		}
 	}()
@@ -57,7 +55,7 @@ const releaseTime = 30 * time.Second
 func (c *Call) release(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, releaseTime)
 	defer cancel()
-	c.stop() // ends the queue place and whatever runs beside the call
+	c.stop(nil) // ends the queue place and whatever runs beside the call
 	c.inbox.Close()
 	c.dropAgent(ctx)
 	c.dropCaller()

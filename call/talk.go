@@ -31,7 +31,7 @@ func offering(ctx context.Context, c *Call) phase {
 				c.whileWaiting(ctx, ev)
 			}
 		case <-ctx.Done():
-			return c.shutdown()
+			return c.stopped(ctx)
 		}
 	}
 }
@@ -46,7 +46,7 @@ func (c *Call) ring(ctx context.Context, o Offer) (stop context.CancelFunc) {
 	show := Showing{Call: c.arrival.ID, Queue: o.Queue, Language: c.arrival.Language, Caller: c.arrival.Caller,
 		Verstat: c.arrival.Verstat, Near: c.caller}
 	ctx, stop = context.WithCancel(ctx)
-	c.beside.Go(func() {
+	c.runBeside(func() {
 		answered, err := c.Phones.Ring(ctx, o, leg, show)
 		if !c.inbox.Put(Rang{Offer: o, Leg: answered, Err: err}) && answered != nil {
 			answered.HangUp(CauseNormal)
@@ -68,7 +68,7 @@ func (c *Call) rang(ctx context.Context, o Offer, ev Rang) phase {
 	}
 	if ev.Err != nil {
 		if ctx.Err() != nil {
-			return c.shutdown()
+			return c.stopped(ctx)
 		}
 		c.settle(ctx, outcome(ev.Err))
 		return queued
@@ -153,7 +153,7 @@ func talking(ctx context.Context, c *Call) phase {
 		case <-tooLong:
 			return c.over(EndMaxLength, "", CauseNormal)
 		case <-ctx.Done():
-			return c.shutdown()
+			return c.stopped(ctx)
 		}
 	}
 }

@@ -1,0 +1,291 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// fakeLeg is a party whose far side the test plays.
+type fakeLeg struct {
+	id        LegID
+	answerErr error
+
+	mu      sync.Mutex
+	in      *Inbox
+	played  []Prompt
+	joined  Leg
+	hungUp  []Cause
+	refused []Cause
+	told    []News
+	tap     Tap
+}
+
+func (l *fakeLeg) ID() LegID                    { return l.id }
+func (l *fakeLeg) Attach(in *Inbox)             { l.set(func() { l.in = in }) }
+func (l *fakeLeg) Answer(context.Context) error { return l.answerErr }
+func (l *fakeLeg) Refuse(c Cause)               { l.set(func() { l.refused = append(l.refused, c) }) }
+func (l *fakeLeg) HangUp(c Cause)               { l.set(func() { l.hungUp = append(l.hungUp, c) }) }
+func (l *fakeLeg) Part()                        { l.set(func() { l.joined = nil }) }
+func (l *fakeLeg) Listen(t Tap)                 { l.set(func() { l.tap = t }) }
+func (l *fakeLeg) Tell(n News)                  { l.set(func() { l.told = append(l.told, n) }) }
+func (l *fakeLeg) Quality() Quality             { return Quality{Codec: "PCMU", Received: 7} }
+func (l *fakeLeg) Join(o Leg) error             { l.set(func() { l.joined = o }); return nil }
+func (l *fakeLeg) set(f func())                 { l.mu.Lock(); defer l.mu.Unlock(); f() }
+
+// Play ends a prompt that is not looped after three seconds, as the notice does.
+func (l *fakeLeg) Play(p Prompt) error {
+	l.set(func() { l.played = append(l.played, p) })
+	if p.Name != "" && !p.Loop {
+		in := l.in
+		time.AfterFunc(3*time.Second, func() {
+			if l.playing() == p {
+				in.Put(Played{Leg: l.id, Prompt: p})
+			}
+		})
+	}
+	return nil
+}
+
+func (l *fakeLeg) playing() Prompt {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.played) == 0 {
+		return Prompt{}
+	}
+	return l.played[len(l.played)-1]
+}
+
+func (l *fakeLeg) hears() Leg {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.joined
+}
+
+func (l *fakeLeg) tapped() Tap {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tap
+}
+
+func (l *fakeLeg) ends(c Cause) { l.says(LegEnded{l.id, c}) }
+
+// says puts an event of this leg into the call it was attached to.
+func (l *fakeLeg) says(ev Event) {
+	l.mu.Lock()
+	in := l.in
+	l.mu.Unlock()
+	in.Put(ev)
+}
+
+// fakeQueues keeps one place and lets the test offer agents to it.
+type fakeQueues struct {
+	admitErr, enqueueErr error
+	stale                map[OfferOutcome]bool
+
+	mu      sync.Mutex
+	places  []Waiting
+	in      *Inbox
+	settled []OfferOutcome
+	fence   uint64
+}
+
+func (q *fakeQueues) Admit(context.Context, CityID, QueueID) error { return q.admitErr }
+
+func (q *fakeQueues) Enqueue(ctx context.Context, w Waiting, in *Inbox) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.enqueueErr != nil {
+		return q.enqueueErr
+	}
+	q.places, q.in = append(q.places, w), in
+	return nil
+}
+
+func (q *fakeQueues) Settle(_ context.Context, _ Offer, outcome OfferOutcome) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.settled = append(q.settled, outcome)
+	if q.stale[outcome] {
+		return ErrStale
+	}
+	return nil
+}
+
+func (q *fakeQueues) offer(agent AgentID) Offer {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.fence++
+	o := Offer{Agent: agent, Fence: Fence{1, q.fence}, Ring: 15 * time.Second, Why: "idle longest"}
+	q.in.Put(Offered{o})
+	return o
+}
+
+// fakePhones rings until the test says how it ends.
+type fakePhones struct {
+	mu      sync.Mutex
+	ringing map[AgentID]chan Rang
+}
+
+func (p *fakePhones) Ring(ctx context.Context, o Offer, leg LegID, _ Showing) (Leg, error) {
+	end := make(chan Rang, 1)
+	p.mu.Lock()
+	p.ringing[o.Agent] = end
+	p.mu.Unlock()
+	select {
+	case r := <-end:
+		return r.Leg, r.Err
+	case <-ctx.Done():
+		select {
+		case r := <-end: // an answer that crossed our CANCEL
+			return r.Leg, r.Err
+		default:
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (p *fakePhones) end(agent AgentID, l Leg, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ringing[agent] <- Rang{Leg: l, Err: err}
+}
+
+type fakeTap struct{ side string }
+
+func (*fakeTap) Heard(Packet) {}
+
+type fakeRecording struct {
+	id             RecordingID
+	paused, closed int
+}
+
+func (r *fakeRecording) ID() RecordingID { return r.id }
+func (r *fakeRecording) Caller() Tap     { return &fakeTap{"caller"} }
+func (r *fakeRecording) Agent() Tap      { return &fakeTap{"agent"} }
+func (r *fakeRecording) Pause()          { r.paused++ }
+func (r *fakeRecording) Resume()         { r.paused-- }
+func (r *fakeRecording) Close(context.Context) (RecordingSummary, error) {
+	r.closed++
+	return RecordingSummary{ID: r.id, State: RecordingKept, Length: time.Second}, nil
+}
+
+type fakeRecorder struct {
+	err     error
+	slow    time.Duration
+	started []Notice
+	last    *fakeRecording
+}
+
+func (r *fakeRecorder) Start(_ context.Context, _ CityID, _ ID, n Notice) (Recording, error) {
+	time.Sleep(r.slow)
+	if r.err != nil {
+		return nil, r.err
+	}
+	r.started = append(r.started, n)
+	r.last = &fakeRecording{id: "rec_1"}
+	return r.last, nil
+}
+
+type fakeRecords struct {
+	mu           sync.Mutex
+	open, closed []Record
+}
+
+func (r *fakeRecords) Open(_ context.Context, rec Record) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.open = append(r.open, rec)
+	return nil
+}
+
+func (r *fakeRecords) Close(_ context.Context, rec Record) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = append(r.closed, rec)
+	return nil
+}
+
+type fakePrompts struct{ err error }
+
+func (p fakePrompts) Notice(CityID, string) (Prompt, Notice, error) {
+	return Prompt{Name: "notice", Language: "en"}, Notice{Prompt: "notice", Language: "en", SHA256: "ab"}, p.err
+}
+
+// bench is one call on a switchboard of fakes. It lives within a synctest bubble, so that time is free.
+type bench struct {
+	*testing.T
+	queues   *fakeQueues
+	phones   *fakePhones
+	recorder *fakeRecorder
+	records  *fakeRecords
+	caller   *fakeLeg
+	board    *Switchboard
+	terms    Terms
+	stop     context.CancelFunc
+	ended    chan End
+}
+
+func newBench(t *testing.T) *bench {
+	b := &bench{T: t,
+		queues:   &fakeQueues{stale: map[OfferOutcome]bool{}},
+		phones:   &fakePhones{ringing: map[AgentID]chan Rang{}},
+		recorder: &fakeRecorder{}, records: &fakeRecords{},
+		caller: &fakeLeg{id: callerLeg},
+		terms:  Terms{Record: true}, ended: make(chan End, 1),
+	}
+	b.board = &Switchboard{Node: "n1", Queues: b.queues, Phones: b.phones, Recorder: b.recorder, Records: b.records,
+		Prompts: fakePrompts{}, Terms: func(CityID, QueueID) Terms { return b.terms },
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	return b
+}
+
+// arrives sends the caller in and waits until nothing more happens by itself.
+func (b *bench) arrives() {
+	ctx, cancel := context.WithCancel(b.Context())
+	b.stop = cancel
+	go func() {
+		defer cancel()
+		b.ended <- b.board.Take(ctx, Arrival{ID: "cl_1", City: "demo", Entry: "311", Queue: "general", Language: "en",
+			At: time.Now(), Leg: b.caller})
+	}()
+}
+
+// wants checks how the call ended and that it left one record and nothing else behind.
+func (b *bench) wants(end End) Record {
+	b.Helper()
+	if got := <-b.ended; got != end {
+		b.Errorf("call ended as %q, want %q", got, end)
+	}
+	if n := b.board.Active(); n != 0 {
+		b.Errorf("%d calls still active", n)
+	}
+	if len(b.records.closed) != 1 {
+		b.Fatalf("%d records written, want exactly one", len(b.records.closed))
+	}
+	rec := b.records.closed[0]
+	if rec.End != end || rec.EndedAt.IsZero() || rec.Q850 == 0 {
+		b.Errorf("record says end %q at %v, Q.850 %d", rec.End, rec.EndedAt, rec.Q850)
+	}
+	if len(b.caller.hungUp)+len(b.caller.refused) != 1 {
+		b.Errorf("caller's leg hung up %v, refused %v: want one of them, once", b.caller.hungUp, b.caller.refused)
+	}
+	if last := rec.Timeline[len(rec.Timeline)-1]; last.What != WhatEnded && last.What != WhatOfferOver {
+		b.Errorf("timeline ends with %v", last)
+	}
+	return rec
+}
+
+func (b *bench) settled(want ...OfferOutcome) {
+	b.Helper()
+	if !slices.Equal(b.queues.settled, want) {
+		b.Errorf("offers settled as %v, want %v", b.queues.settled, want)
+	}
+}
+
+var errTest = errors.New("broken on purpose")
