@@ -1,0 +1,227 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/emiago/sipgo"
+	"github.com/emiago/sipgo/sip"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"callhall/ani"
+	"callhall/call"
+	"callhall/media"
+)
+
+// Config is all that an operator may set of SIP.
+type Config struct {
+	// Listen has the addresses to listen on: "udp://127.0.0.1:5060", "tcp://127.0.0.1:5060". Port 0 takes a free one.
+	Listen []string
+	// Advertise is the address that others are told to send to (Via, Contact). Zero: the listener's own. It is needed
+	// when the listener's is 0.0.0.0 or [::].
+	Advertise netip.Addr
+	// Trunks are the carriers. A call from anywhere else is refused.
+	Trunks []Trunk
+	// Realm is the domain that phones register in, and the realm of their passwords.
+	Realm string
+	// MinExpires and MaxExpires bound a registration. Zero: 60 s and 1 h.
+	MinExpires, MaxExpires time.Duration
+	// SilenceLimit is how long a party who is neither held nor muted may send nothing at all before its leg is
+	// ended. Zero: 30 s.
+	SilenceLimit time.Duration
+	// MaxLegs is how many legs may exist before new calls get 503. Zero: 4000.
+	MaxLegs int
+}
+
+// withDefaults fills in what an operator left out.
+func (c Config) withDefaults() Config {
+	if c.Realm == "" {
+		c.Realm = "callhall.invalid"
+	}
+	if c.MinExpires == 0 {
+		c.MinExpires = time.Minute
+	}
+	if c.MaxExpires == 0 {
+		c.MaxExpires = time.Hour
+	}
+	if c.SilenceLimit == 0 {
+		c.SilenceLimit = 30 * time.Second
+	}
+	if c.MaxLegs == 0 {
+		c.MaxLegs = 4000
+	}
+	return c
+}
+
+// Deps is what the server works with. Registry and Now may be nil.
+type Deps struct {
+	Log         *slog.Logger
+	Registry    prometheus.Registerer
+	Now         func() time.Time
+	Media       *media.Engine
+	Prompts     *media.Library
+	Entries     Entries
+	Identities  Identities
+	Switchboard Switchboard
+	Agents      Agents
+	Presence    Presence
+}
+
+// ErrUnknownEntry is what Entries says of a number that is nobody's here.
+var ErrUnknownEntry = errors.New("no city has this number on this trunk")
+
+// Entries finds whose number was dialled.
+type Entries interface {
+	// Entry returns the entry that dialled, in the form parseDialled gives it ("311", "+12125550142"), is on that
+	// trunk. Errors: ErrUnknownEntry; there is no default city.
+	Entry(trunk call.TrunkID, dialled string) (Entry, error)
+}
+
+// Entry is one number of a city.
+type Entry struct {
+	City     call.CityID
+	Number   string // as configured, for records
+	Queue    call.QueueID
+	Language string // BCP 47
+}
+
+// Switchboard runs calls.
+type Switchboard interface {
+	// Take runs the call on the caller's goroutine and returns when it is over.
+	Take(ctx context.Context, a call.Arrival) call.End
+}
+
+// Identities keeps callers' numbers.
+type Identities interface {
+	// Capture seals what the headers say of the caller. What it returns has no digits, and is durable.
+	Capture(ctx context.Context, city call.CityID, id call.ID, h ani.Headers, trusted bool) (ani.Caller, error)
+}
+
+// A Server is Callhall's SIP side: it takes calls from trunks, registers phones and rings them. It is a call.Phones.
+type Server struct {
+	cfg    Config
+	deps   Deps
+	log    *slog.Logger
+	timers timers
+
+	ua        *sipgo.UserAgent
+	listeners []*listener
+	trunks    *trunks
+	gate      *gate
+	admission *admission
+	registrar *registrar
+	counts    *counts
+
+	draining atomic.Bool
+	dialogs  *dialogs       // legs by dialog, for requests within one
+	arriving *arriving      // INVITEs without a final answer, and CANCELs that came before theirs
+	calls    sync.WaitGroup // INVITE handlers, each running a call
+	work     sync.WaitGroup // what outlives a call by moments: our BYE, CANCEL and INFO
+}
+
+// timers are the intervals of RFC 3261 §17.1.1.1 for what is retransmitted and awaited here. sipgo has its own.
+type timers struct {
+	t1, t2 time.Duration
+	stray  time.Duration // how long a CANCEL that came first waits for its INVITE
+}
+
+// patience is how long an answer or an ACK is waited for: 64·T1 (RFC 3261 §13.3.1.4, §17.1.2.2).
+func (t timers) patience() time.Duration { return 64 * t.t1 }
+
+// raiseDatagramLimit lets answers of any size leave by UDP. sipgo would keep back what is over 1,300 bytes and the
+// caller would hear nothing; an answer has to go where the request came from (RFC 3261 §18.2.2). The limit is one of
+// sipgo's package variables, so it is set once.
+var raiseDatagramLimit = sync.OnceFunc(func() { sip.UDPMTUSize = 65535 })
+
+// New opens the sockets named in cfg and returns a server that does not read from them before Run.
+func New(cfg Config, d Deps) (*Server, error) {
+	raiseDatagramLimit()
+	cfg = cfg.withDefaults()
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	trunks, err := newTrunks(cfg.Trunks)
+	if err != nil {
+		return nil, fmt.Errorf("sip: %w", err)
+	}
+	quiet := slog.New(newLogHandler(d.Log.Handler()))
+	gate := newGate(trunks, d.Now)
+	ua, err := newUserAgent(gate, quiet)
+	if err != nil {
+		return nil, fmt.Errorf("sip: %w", err)
+	}
+	s := &Server{
+		cfg: cfg, deps: d, log: d.Log, timers: timers{t1: 500 * time.Millisecond, t2: 4 * time.Second, stray: 200 * time.Millisecond},
+		ua: ua, trunks: trunks, gate: gate,
+		admission: newAdmission(cfg, d),
+		registrar: newRegistrar(cfg, d),
+		counts:    newCounts(d.Registry),
+		dialogs:   newDialogs(),
+		arriving:  newArriving(d.Now),
+	}
+	if s.listeners, err = listen(cfg); err != nil {
+		return nil, fmt.Errorf("sip: %w", errors.Join(err, ua.Close()))
+	}
+	return s, nil
+}
+
+// newUserAgent returns sipgo's two lower layers, with our parser, our gate before it and nothing of a message in logs.
+func newUserAgent(g *gate, log *slog.Logger) (*sipgo.UserAgent, error) {
+	return sipgo.NewUA(
+		sipgo.WithUserAgentParser(newParser()),
+		sipgo.WithUserAgentTransportLayerOptions(sip.WithTransportLayerLogger(log), sip.WithTransportLayerReadFilter(g.filter)),
+		sipgo.WithUserAgentTransactionLayerOptions(sip.WithTransactionLayerLogger(log),
+			sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) {})),
+	)
+}
+
+// Addrs is where the server listens, as "udp://127.0.0.1:5060".
+func (s *Server) Addrs() []string {
+	addrs := make([]string, 0, len(s.listeners))
+	for _, l := range s.listeners {
+		addrs = append(addrs, l.String())
+	}
+	return addrs
+}
+
+// Legs is how many dialogs exist now, those included whose BYE is still under way.
+func (s *Server) Legs() int { return s.dialogs.len() }
+
+// Drain makes the server refuse new calls with 503 from now on. Calls in progress go on.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// Run serves until ctx ends. Then it refuses new calls, waits for those in progress, whose ctx has ended too, lets
+// what they still have to say go out, and closes the sockets. It may be called once.
+func (s *Server) Run(ctx context.Context) error {
+	server, err := sipgo.NewServer(s.ua, sipgo.WithServerLogger(s.log))
+	if err != nil {
+		return fmt.Errorf("sip: start: %w", err)
+	}
+	s.handle(ctx, server)
+	var loops sync.WaitGroup
+	failed := make(chan error, len(s.listeners))
+	for _, l := range s.listeners {
+		loops.Go(func() { failed <- l.serve(server) })
+	}
+	loops.Go(func() { s.registrar.run(ctx) })
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		s.log.Error("a SIP listener stopped", "err", err)
+	}
+	s.Drain()
+	s.calls.Wait()
+	s.work.Wait()
+	for _, l := range s.listeners {
+		l.close()
+	}
+	err = errors.Join(err, s.ua.Close())
+	loops.Wait()
+	return err
+}
