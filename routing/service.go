@@ -1,0 +1,3 @@
+package routing
+
+type Service struct{ entries map[dialled]Destination }
