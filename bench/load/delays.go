@@ -1,9 +1,6 @@
 package load
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // binWidth is the resolution of a delay, and bins how many there are: up to 500 ms; what is later counts as that.
 const (
@@ -39,13 +36,4 @@ func (h *histogram) at(q float64) time.Duration {
 		left -= uint64(c)
 	}
 	return 0
-}
-
-// Percentile is the q-th part of ds, 0 of none. It sorts ds.
-func Percentile(ds []time.Duration, q float64) time.Duration {
-	if len(ds) == 0 {
-		return 0
-	}
-	slices.Sort(ds)
-	return ds[min(int(q*float64(len(ds))), len(ds)-1)]
 }

@@ -163,3 +163,14 @@ func (g *Generator) count(f func(r *Result)) {
 	defer g.mu.Unlock()
 	f(&g.result)
 }
+
+// Stream sends and measures the RTP of one call whose ports on the server are known, without any signalling.
+func (g *Generator) Stream(callID string, callerPort, agentPort uint16) {
+	g.media.add(callerSide, callerPort, callID+"/caller", nil)
+	g.media.add(agentSide, agentPort, callID+"/agent", nil)
+}
+
+// MediaPorts are the ports at which the callers and the agents hear.
+func (g *Generator) MediaPorts() (callers, agents uint16) {
+	return g.media.callerPort(), g.media.agentPort()
+}

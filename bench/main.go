@@ -1,0 +1,94 @@
+// Command bench measures what a call and a packet cost a running server, from outside: CPU time and memory out of
+// /proc, delays and loss at both far ends. It prints a table and writes the same rows as CSV.
+//
+//	go run ./bench -binary ./callhall            every measurement
+//	go run ./bench -binary ./callhall -only rate the call rates alone
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+)
+
+func main() {
+	err := run(os.Args[1:])
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(2)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// options is what the command line says.
+type options struct {
+	binary string
+	csv    string
+	only   string
+	calls  []int
+	rates  []int
+	window int // seconds
+	peers  string
+}
+
+func run(args []string) error {
+	if len(args) > 0 && args[0] == "floor" {
+		return floor(args[1:])
+	}
+	o, err := parseOptions(args)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	report, err := newReport(o.csv)
+	if err != nil {
+		return err
+	}
+	b := bench{options: o, report: report}
+	return errors.Join(b.all(ctx), report.close())
+}
+
+func parseOptions(args []string) (options, error) {
+	var o options
+	var calls, rates string
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.StringVar(&o.binary, "binary", "./callhall", "the server to measure")
+	flags.StringVar(&o.csv, "csv", "bench/results.csv", "where the rows are written")
+	flags.StringVar(&o.only, "only", "", "floor, media, rate or peers; empty is all")
+	flags.StringVar(&calls, "calls", "100,200,400,600", "calls held with sound")
+	flags.StringVar(&rates, "rates", "50,100,200,300,400", "calls a second without sound")
+	flags.IntVar(&o.window, "window", 10, "seconds of each measurement")
+	flags.StringVar(&o.peers, "peers", "bench/peers", "configurations of other servers to compare with, where installed")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	var err error
+	if o.calls, err = numbers(calls); err != nil {
+		return o, fmt.Errorf("-calls: %w", err)
+	}
+	if o.rates, err = numbers(rates); err != nil {
+		return o, fmt.Errorf("-rates: %w", err)
+	}
+	return o, nil
+}
+
+// numbers reads "100,200".
+func numbers(s string) ([]int, error) {
+	var all []int
+	for _, word := range strings.Split(s, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(word))
+		if err != nil || n <= 0 {
+			return nil, fmt.Errorf("%q is not a count", word)
+		}
+		all = append(all, n)
+	}
+	return all, nil
+}
