@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"strings"
 )
 
@@ -78,7 +77,7 @@ func readClip(fsys fs.FS, name string) (*Clip, error) {
 func (l *Library) Clip(language, name string) (*Clip, error) {
 	language = strings.ToLower(language)
 	base, _, _ := strings.Cut(language, "-")
-	for _, key := range []string{path.Join(language, name), path.Join(base, name), name, path.Join("en", name)} {
+	for _, key := range []string{language + "/" + name, base + "/" + name, name, "en/" + name} {
 		if c, found := l.clips[key]; found {
 			return c, nil
 		}
