@@ -38,6 +38,11 @@ type entry struct {
 }
 
 func newEntry(city call.CityID, leaf call.Leaf) (entry, error) {
+	for name, value := range leaf.Facts {
+		if mayBeTelephone(name, value) {
+			return entry{}, fmt.Errorf("%w: fact %s may hold a telephone number", ErrRefused, name) // the value stays out
+		}
+	}
 	body, err := encode(city, leaf)
 	if err != nil {
 		return entry{}, err
@@ -99,9 +104,6 @@ func check(leaf call.Leaf) error {
 		}
 		if !utf8.ValidString(value) {
 			return fmt.Errorf("fact %s is not UTF-8", name)
-		}
-		if mayBeTelephone(name, value) {
-			return fmt.Errorf("fact %s may hold a telephone number", name) // the value stays out of the error
 		}
 	}
 	return nil
