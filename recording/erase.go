@@ -1,0 +1,299 @@
+package recording
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+
+	"callhall/call"
+)
+
+const (
+	eraseEvery  = time.Second
+	eraseBatch  = 512 // entries read from the catalogue at once
+	eraseAtOnce = 8   // of these, worked on at the same time
+)
+
+// Limits after the due time (RULES 3.1): bytes an hour.
+const bytesLimit = time.Hour
+
+// eraseLoop erases what falls due, second by second, until ctx ends.
+func (s *Service) eraseLoop(ctx context.Context) {
+	tick := time.NewTicker(eraseEvery)
+	defer tick.Stop()
+	failing := false
+	for {
+		if _, err := s.EraseDue(ctx); err != nil && ctx.Err() == nil {
+			if !failing {
+				s.log.Error("erasure fails and is tried each second", "err", err)
+			}
+			failing = true
+		} else {
+			failing = false
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// ErrUnconfirmed says that the clocks disagree: nothing past due is played, but no key is destroyed on a doubtful time.
+var ErrUnconfirmed = errors.New("the clocks disagree: nothing is erased until they are confirmed")
+
+// EraseDue erases every recording that is due: keys first, all of them, then bytes. It returns how many were erased and
+// proved so. What fails stays due and is tried again by the next call. Errors: ErrUnconfirmed, and the stores'.
+func (s *Service) EraseDue(ctx context.Context) (int, error) {
+	s.erasing.Lock()
+	defer s.erasing.Unlock()
+	if !confirmed(s.clock) {
+		return 0, ErrUnconfirmed
+	}
+	if err := s.destroyMinutes(ctx, s.clock.Now()); err != nil { // needs no catalogue
+		return 0, err
+	}
+	erased := 0
+	for {
+		now := s.clock.Now()
+		due, err := s.catalogue.Due(ctx, now, eraseBatch)
+		if err != nil {
+			return erased, fmt.Errorf("erase: what is due: %w", err)
+		}
+		s.meters.due(due, now)
+		keys := s.each(due, func(e *Entry) error { return s.destroyKey(ctx, e) })
+		bytes := s.each(due, func(e *Entry) error { return s.eraseBytes(ctx, *e) })
+		n := len(due) - countFailed(bytes)
+		erased += n
+		if n == 0 || len(due) < eraseBatch {
+			return erased, firstOf(keys, bytes)
+		}
+	}
+}
+
+// each does f for all entries, a few at a time, and gives the errors by entry.
+func (s *Service) each(entries []Entry, f func(*Entry) error) []error {
+	errs := make([]error, len(entries))
+	room := make(chan struct{}, eraseAtOnce)
+	var all sync.WaitGroup
+	for i := range entries {
+		room <- struct{}{}
+		all.Go(func() {
+			errs[i] = f(&entries[i])
+			<-room
+		})
+	}
+	all.Wait()
+	return errs
+}
+
+// firstOf is the first error there is: one says enough, the entries are still due.
+func firstOf(lists ...[]error) error {
+	for _, errs := range lists {
+		for _, err := range errs {
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func countFailed(errs []error) (n int) {
+	for _, err := range errs {
+		if err != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// destroyKey makes a recording unreadable wherever copies of its bytes are: the wrapped key goes from the catalogue, and
+// where it waits for its upload, from the spool.
+func (s *Service) destroyKey(ctx context.Context, e *Entry) error {
+	raw, err := parseID(e.ID)
+	if err != nil {
+		return err
+	}
+	if e.KeyDestroyedAt.IsZero() {
+		now := s.clock.Now().UTC()
+		if err := s.catalogue.DestroyKey(ctx, e.City, e.ID, now); err != nil {
+			return fmt.Errorf("erase %s: its key: %w", e.ID, err)
+		}
+		e.KeyDestroyedAt = now
+	}
+	s.mu.Lock()
+	k := s.kept[raw]
+	s.mu.Unlock()
+	if k == nil {
+		return nil
+	}
+	k.gone.Store(true)
+	if err := s.spool.scrub(k.openedAt); err != nil {
+		return fmt.Errorf("erase %s: its key in the spool: %w", e.ID, err)
+	}
+	return s.forget(k)
+}
+
+// destroyMinutes destroys the keys of the minutes that are over, once a minute.
+func (s *Service) destroyMinutes(ctx context.Context, now time.Time) error {
+	minute := dueMinute(now)
+	if s.minute == minute {
+		return nil
+	}
+	if _, err := s.ring.Destroy(ctx, minute); err != nil {
+		return fmt.Errorf("erase: minute keys: %w", err)
+	}
+	s.minute = minute
+	return nil
+}
+
+// eraseBytes removes a recording's object, looks again, and leaves certificate and tombstone.
+func (s *Service) eraseBytes(ctx context.Context, e Entry) (err error) {
+	defer func() { s.meters.erased(err, s.clock.Now().Sub(e.DueAt)) }()
+	if e.KeyDestroyedAt.IsZero() {
+		return fmt.Errorf("erase %s: its key comes first", e.ID)
+	}
+	name := ObjectName(e.ID)
+	gone, err := s.objects.Erase(ctx, name)
+	if err != nil {
+		return fmt.Errorf("erase %s: %w", e.ID, err)
+	}
+	erasedAt := s.clock.Now()
+	if err := s.readBack(ctx, name); err != nil {
+		return fmt.Errorf("erase %s: read back: %w", e.ID, err)
+	}
+	leaf := s.certificate(e, gone, erasedAt, "due")
+	if err := s.ledger.Append(ctx, e.City, leaf); err != nil {
+		return fmt.Errorf("erase %s: certificate: %w", e.ID, err)
+	}
+	if err := s.catalogue.Bury(ctx, e.City, e.ID, erasedAt, leaf.Facts["certificate"]); err != nil {
+		return fmt.Errorf("erase %s: tombstone: %w", e.ID, err)
+	}
+	return nil
+}
+
+// errStillThere says that the store shows something of an object that it said to have removed.
+var errStillThere = errors.New("the store still has it")
+
+// readBack proves that nothing is left: no object, and nothing of it to remove.
+func (s *Service) readBack(ctx context.Context, name string) error {
+	if _, err := s.objects.Stat(ctx, name); !errors.Is(err, ErrNoObject) {
+		return errors.Join(errStillThere, err)
+	}
+	again, err := s.objects.Erase(ctx, name)
+	if err != nil {
+		return err
+	}
+	if again != (Erased{}) {
+		return errStillThere
+	}
+	return nil
+}
+
+// certificate is the leaf that says what was destroyed, how and when (RULES 3.5). The ledger signs it and binds it to
+// the one before. A recording has one certificate id, so that a leaf written twice, after a crash, is seen to be one.
+func (s *Service) certificate(e Entry, gone Erased, erasedAt time.Time, reason string) call.Leaf {
+	late := max(0, erasedAt.Sub(e.DueAt))
+	return call.Leaf{Kind: "recording.erased/1", At: s.clock.Now(), Call: e.Call, Actor: "engine", Facts: map[string]string{
+		"certificate":      "cert_" + string(e.ID)[len("rec_"):],
+		"recording":        string(e.ID),
+		"class":            "voice",
+		"policy":           "voice-14d/1",
+		"reason":           reason,
+		"method":           "crypto-erase, version-delete",
+		"ended_at":         stamp(e.EndedAt),
+		"due_at":           stamp(e.DueAt),
+		"key_destroyed_at": stamp(e.KeyDestroyedAt),
+		"bytes_erased_at":  stamp(erasedAt),
+		"verified_at":      stamp(s.clock.Now()),
+		"late_seconds":     strconv.FormatInt(int64(late/time.Second), 10),
+		"keys":             "data key of " + string(e.ID) + ", wrapped for minute " + strconv.FormatInt(dueMinute(e.DueAt), 10),
+		"minute_key_until": stamp(time.Unix((dueMinute(e.DueAt)+1)*60, 0)),
+		"versions":         strconv.Itoa(gone.Versions),
+		"markers":          strconv.Itoa(gone.Markers),
+		"uploads":          strconv.Itoa(gone.Uploads),
+		"derivatives":      "0",
+		"probed":           s.objects.Kind() + ": nothing found",
+		"build":            build(),
+	}}
+}
+
+// build names the program that erased, as far as it knows itself.
+func build() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, kv := range info.Settings {
+		if kv.Key == "vcs.revision" {
+			return kv.Value
+		}
+	}
+	return info.Main.Version
+}
+
+// sweepLoop sweeps at once and then at intervals until ctx ends.
+func (s *Service) sweepLoop(ctx context.Context) {
+	for {
+		if _, err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("object store could not be searched for remains", "err", err)
+		}
+		if !pause(ctx, s.cfg.SweepEvery) {
+			return
+		}
+	}
+}
+
+// Swept says what a sweep found.
+type Swept struct {
+	Returned int // objects of erased recordings, erased again
+	Orphans  int // objects that no recording is known for: left alone, and counted
+}
+
+// Sweep searches the object store for what should not be there. An object that came back, or came late, after its
+// recording was erased is erased again and the ledger says so.
+func (s *Service) Sweep(ctx context.Context) (swept Swept, err error) {
+	for object, err := range s.objects.List(ctx) {
+		if err != nil {
+			return swept, fmt.Errorf("sweep: %w", err)
+		}
+		id, ours := IDOfObject(object.Name)
+		if !ours {
+			swept.Orphans++
+			continue
+		}
+		e, err := s.catalogue.Find(ctx, id)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			swept.Orphans++
+		case err != nil:
+			return swept, fmt.Errorf("sweep: %w", err)
+		case e.State == StateErased:
+			if err := s.eraseAgain(ctx, e); err != nil {
+				return swept, fmt.Errorf("sweep: %w", err)
+			}
+			swept.Returned++
+		}
+	}
+	s.meters.orphans.Set(float64(swept.Orphans))
+	return swept, nil
+}
+
+// eraseAgain removes what came back after its recording was buried.
+func (s *Service) eraseAgain(ctx context.Context, e Entry) error {
+	name := ObjectName(e.ID)
+	gone, err := s.objects.Erase(ctx, name)
+	if err != nil || gone == (Erased{}) {
+		return err
+	}
+	if err := s.readBack(ctx, name); err != nil {
+		return fmt.Errorf("erase %s again: read back: %w", e.ID, err)
+	}
+	s.log.Warn("an erased recording had come back and was erased again", "recording", e.ID, "versions", gone.Versions)
+	return s.ledger.Append(ctx, e.City, s.certificate(e, gone, s.clock.Now(), "returned after erasure"))
+}

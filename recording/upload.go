@@ -1,0 +1,157 @@
+package recording
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// maxRetry is the longest wait between two tries of an upload.
+const maxRetry = time.Minute
+
+// enqueue puts k in line for its upload.
+func (s *Service) enqueue(k *kept) {
+	s.mu.Lock()
+	s.waiting = append(s.waiting, k)
+	s.mu.Unlock()
+	s.signal()
+}
+
+func (s *Service) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // somebody is about to look anyway
+	}
+}
+
+// dequeue waits for the next in line. nil: ctx has ended.
+func (s *Service) dequeue(ctx context.Context) *kept {
+	for {
+		s.mu.Lock()
+		if len(s.waiting) > 0 {
+			k := s.waiting[0]
+			s.waiting[0] = nil
+			s.waiting = s.waiting[1:]
+			more := len(s.waiting) > 0
+			s.mu.Unlock()
+			if more {
+				s.signal()
+			}
+			return k
+		}
+		s.mu.Unlock()
+		select {
+		case <-s.wake:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// uploadLoop stores one recording after another until ctx ends. One that fails goes to the back of the line, and the
+// longer nothing succeeds the longer the loop waits.
+func (s *Service) uploadLoop(ctx context.Context) {
+	wait := s.cfg.Retry
+	for {
+		k := s.dequeue(ctx)
+		if k == nil {
+			return
+		}
+		err := s.store(ctx, k)
+		if err == nil {
+			wait = s.cfg.Retry
+			continue
+		}
+		s.enqueue(k)
+		if ctx.Err() != nil {
+			return
+		}
+		s.meters.uploadFailures.Inc()
+		s.log.Warn("recording waits in the spool", "recording", k.snapshot().ID, "retry_in", wait, "err", err)
+		if !pause(ctx, wait) {
+			return
+		}
+		wait = min(2*wait, maxRetry)
+	}
+}
+
+// pause waits for d, or reports false when ctx ends first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// store brings one recording from the spool to the object store. The spool gives it up only when the store has shown
+// that what it holds opens with the key that the catalogue has.
+func (s *Service) store(ctx context.Context, k *kept) error {
+	if err := s.seal(ctx, k); err != nil {
+		return err
+	}
+	e := k.snapshot()
+	if k.gone.Load() || s.playable(e) != nil {
+		return nil // due while it waited: the eraser's
+	}
+	g, err := s.gather(k)
+	if err != nil {
+		return fmt.Errorf("store %s: %w", e.ID, err)
+	}
+	if err := s.objects.Put(ctx, ObjectName(e.ID), g.size, g); err != nil {
+		return fmt.Errorf("store %s: %w", e.ID, err)
+	}
+	if err := s.verify(ctx, e, g.size); err != nil {
+		return fmt.Errorf("store %s: what the store holds: %w", e.ID, err)
+	}
+	err = s.catalogue.Store(ctx, e.City, e.ID, g.size)
+	if errors.Is(err, ErrErased) { // fell due meanwhile: what came late goes at once
+		_, err := s.objects.Erase(ctx, ObjectName(e.ID))
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("store %s: %w", e.ID, err)
+	}
+	return s.forget(k)
+}
+
+// verify looks at the stored object on the road that a listener takes: its length, then, with the key as the ring opens
+// it, header, manifest and last second.
+func (s *Service) verify(ctx context.Context, e Entry, size int64) error {
+	info, err := s.objects.Stat(ctx, ObjectName(e.ID))
+	if err != nil {
+		return err
+	}
+	if info.Size != size {
+		return fmt.Errorf("%d bytes instead of %d: %w", info.Size, size, ErrDamaged)
+	}
+	p, err := s.openStored(ctx, e)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	if p.Size() == wavHeader {
+		return nil
+	}
+	if _, err := p.Seek(-1, io.SeekEnd); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, p)
+	return err
+}
+
+// forget lets go of what is stored: the spool's segments may go.
+func (s *Service) forget(k *kept) error {
+	s.mu.Lock()
+	delete(s.kept, k.raw)
+	s.mu.Unlock()
+	if err := s.spool.release(k.raw); err != nil {
+		s.log.Warn("a segment of the spool could not be removed", "err", err)
+	}
+	return nil
+}
