@@ -128,6 +128,8 @@ func checkFrame(req *sip.Request) *refusal {
 		return badRequest("Cannot Be Read")
 	case hostOversize:
 		return &refusal{code: 513, reason: "Message Too Large"}
+	case hostScheme:
+		return &refusal{code: 416, reason: "Unsupported URI Scheme"}
 	default:
 		return nil
 	}
@@ -433,10 +435,7 @@ func (r *recent) other(request []string, transaction string) bool {
 	key, value := maphash.Comparable(r.seed, [3]string(request)), maphash.String(r.seed, transaction)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if now := r.now(); now.After(r.rotateAt) || len(r.young) >= maxRecent {
-		r.old, r.young = r.young, map[uint64]uint64{}
-		r.rotateAt = now.Add(r.span)
-	}
+	r.rotate()
 	for _, seen := range []map[uint64]uint64{r.young, r.old} {
 		if first, ok := seen[key]; ok {
 			return first != value
@@ -444,4 +443,17 @@ func (r *recent) other(request []string, transaction string) bool {
 	}
 	r.young[key] = value
 	return false
+}
+
+// rotate forgets what is older than the span. The caller holds mu.
+func (r *recent) rotate() {
+	now := r.now()
+	if now.Before(r.rotateAt) && len(r.young) < maxRecent {
+		return
+	}
+	r.old = r.young
+	if now.Sub(r.rotateAt) > r.span { // nothing came for a whole span
+		r.old = nil
+	}
+	r.young, r.rotateAt = map[uint64]uint64{}, now.Add(r.span)
 }

@@ -17,6 +17,7 @@ import (
 const (
 	hostMalformed = "malformed.invalid" // answered 400
 	hostOversize  = "oversize.invalid"  // answered 513
+	hostScheme    = "scheme.invalid"    // answered 416
 )
 
 // A gate stands between the sockets and sipgo's parser. On UDP it drops what is not SIP, and mends a request that
@@ -80,11 +81,23 @@ func mend(data []byte) []byte {
 	switch {
 	case size > maxHeaderBytes || len(data) >= int(sip.TransportBufferReadSize): // the socket may have cut it
 		return rebuild(line, data, hostOversize)
-	case framed && (response || validRequestLine(line)):
+	case framed && (validStatusLine(line) || !response && validRequestLine(line)):
 		return data
+	case framed && hasOtherScheme(line):
+		return rebuild(line, data, hostScheme)
 	default:
 		return rebuild(line, data, hostMalformed)
 	}
+}
+
+// hasOtherScheme tells whether line has a URI of a scheme that sipgo cannot read and we do not serve: "soap.beep:…".
+func hasOtherScheme(line []byte) bool {
+	words := bytes.Split(bytes.TrimSuffix(line, []byte("\r")), []byte(" "))
+	if len(words) != 3 {
+		return false
+	}
+	scheme, _, found := strings.Cut(string(words[1]), ":")
+	return found && isToken(scheme) && !strings.EqualFold(scheme, "sip") && !strings.EqualFold(scheme, "sips")
 }
 
 // frames tells whether sipgo finds its way through the header fields and the body that data declares, and how many
@@ -133,6 +146,14 @@ func validRequestLine(line []byte) bool {
 	}
 	var uri sip.Uri
 	return sip.ParseUri(parts[1], &uri) == nil && !uri.Wildcard && isToken(uri.Scheme)
+}
+
+// validStatusLine tells whether line is "SIP/x.y CODE reason" with a code of three digits (RFC 3261 §7.2).
+func validStatusLine(line []byte) bool {
+	version, rest, _ := bytes.Cut(line, []byte(" "))
+	code, _, spaced := bytes.Cut(rest, []byte(" "))
+	n, err := strconv.Atoi(string(code))
+	return bytes.HasPrefix(version, []byte("SIP/")) && spaced && len(code) == 3 && err == nil && n >= 100
 }
 
 // rebuild makes a request that can be answered out of one that cannot be parsed. An ACK and a response cannot be
