@@ -2,12 +2,12 @@ package sip
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo"
@@ -109,6 +109,7 @@ type Server struct {
 	deps   Deps
 	log    *slog.Logger
 	timers timers
+	secret []byte // keys the tags of answers without state
 
 	ua        *sipgo.UserAgent
 	listeners []*listener
@@ -118,11 +119,11 @@ type Server struct {
 	registrar *registrar
 	counts    *counts
 
-	draining atomic.Bool
-	dialogs  *dialogs       // legs by dialog, for requests within one
-	arriving *arriving      // INVITEs without a final answer, and CANCELs that came before theirs
-	calls    sync.WaitGroup // INVITE handlers, each running a call
-	work     sync.WaitGroup // what outlives a call by moments: our BYE, CANCEL and INFO
+	dialogs  *dialogs      // legs by dialog, for requests within one
+	arriving *arriving     // INVITEs, and CANCELs that came before theirs
+	calls    *crew         // INVITE handlers, each running a call; closed when draining
+	work     *crew         // what outlives a call by moments: our BYE, CANCEL and INFO
+	closing  chan struct{} // closed when the far sides have had their time to answer
 }
 
 // timers are the intervals of RFC 3261 §17.1.1.1 for what is retransmitted and awaited here. sipgo has its own.
@@ -156,14 +157,22 @@ func New(cfg Config, d Deps) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sip: %w", err)
 	}
+	counts, err := newCounts(d.Registry)
+	if err != nil {
+		return nil, fmt.Errorf("sip: count: %w", errors.Join(err, ua.Close()))
+	}
 	s := &Server{
-		cfg: cfg, deps: d, log: d.Log, timers: timers{t1: 500 * time.Millisecond, t2: 4 * time.Second, stray: 200 * time.Millisecond},
-		ua: ua, trunks: trunks, gate: gate,
+		cfg: cfg, deps: d, log: d.Log, secret: []byte(rand.Text()),
+		timers: timers{t1: 500 * time.Millisecond, t2: 4 * time.Second, stray: 200 * time.Millisecond},
+		ua:     ua, trunks: trunks, gate: gate,
 		admission: newAdmission(cfg, d),
 		registrar: newRegistrar(cfg, d),
-		counts:    newCounts(d.Registry),
+		counts:    counts,
 		dialogs:   newDialogs(),
-		arriving:  newArriving(d.Now),
+		arriving:  newArriving(),
+		calls:     newCrew(false),
+		work:      newCrew(true),
+		closing:   make(chan struct{}),
 	}
 	if s.listeners, err = listen(cfg); err != nil {
 		return nil, fmt.Errorf("sip: %w", errors.Join(err, ua.Close()))
@@ -194,13 +203,18 @@ func (s *Server) Addrs() []string {
 func (s *Server) Legs() int { return s.dialogs.len() }
 
 // Drain makes the server refuse new calls with 503 from now on. Calls in progress go on.
-func (s *Server) Drain() { s.draining.Store(true) }
+func (s *Server) Drain() { s.calls.close() }
 
 // Run serves until ctx ends. Then it refuses new calls, waits for those in progress, whose ctx has ended too, lets
-// what they still have to say go out, and closes the sockets. It may be called once.
+// what they still have to say go out, and closes the sockets. It may be called once. Errors: a socket that failed.
 func (s *Server) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	server, err := sipgo.NewServer(s.ua, sipgo.WithServerLogger(s.log))
 	if err != nil {
+		return fmt.Errorf("sip: start: %w", err)
+	}
+	if err := s.askPhones(); err != nil {
 		return fmt.Errorf("sip: start: %w", err)
 	}
 	s.handle(ctx, server)
@@ -214,14 +228,45 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-failed:
 		s.log.Error("a SIP listener stopped", "err", err)
+		stop()
 	}
-	s.Drain()
-	s.calls.Wait()
-	s.work.Wait()
+	s.finish()
+	loops.Wait()
+	return err
+}
+
+// askPhones lets the registrar ask phones whether they are there.
+func (s *Server) askPhones() error {
+	var options []sipgo.ClientOption
+	if s.cfg.Advertise.IsValid() {
+		options = append(options, sipgo.WithClientHostname(s.cfg.Advertise.String()))
+	}
+	client, err := sipgo.NewClient(s.ua, append(options, sipgo.WithClientNAT(), sipgo.WithClientLogger(s.log))...)
+	if err != nil {
+		return err
+	}
+	s.registrar.ask = askWith(client, s.cfg.Realm)
+	return nil
+}
+
+// lastWords is how long the far sides may take to answer our last requests before the sockets are closed.
+const lastWords = 4 * time.Second
+
+// finish ends what is under way and closes the sockets.
+func (s *Server) finish() {
+	s.calls.close()
+	<-s.calls.over()
+	s.work.close()
+	select {
+	case <-s.work.over():
+	case <-time.After(lastWords):
+	}
+	close(s.closing)
 	for _, l := range s.listeners {
 		l.close()
 	}
-	err = errors.Join(err, s.ua.Close())
-	loops.Wait()
-	return err
+	if err := s.ua.Close(); err != nil { // ends the transactions that are left
+		s.log.Debug("connections not closed cleanly", "err", err)
+	}
+	<-s.work.over()
 }

@@ -1,0 +1,149 @@
+package sip
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"net/url"
+
+	"github.com/emiago/sipgo"
+	"github.com/emiago/sipgo/sip"
+)
+
+// A listener is one socket that requests come in by.
+type listener struct {
+	network string         // "udp" or "tcp"
+	addr    netip.AddrPort // bound
+	shown   netip.AddrPort // what Via and Contact say
+	packets net.PacketConn // for UDP
+	streams net.Listener   // for TCP
+}
+
+// socketBuffer is what one UDP socket may hold while a burst is read: some 2,000 messages.
+const socketBuffer = 4 << 20
+
+// listen opens every socket of cfg, or none and says each fault.
+func listen(cfg Config) ([]*listener, error) {
+	if len(cfg.Listen) == 0 {
+		return nil, errors.New("listen: no address given")
+	}
+	var open []*listener
+	var faults []error
+	for _, where := range cfg.Listen {
+		l, err := listenOn(where, cfg.Advertise)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("listen on %s: %w", where, err))
+			continue
+		}
+		open = append(open, l)
+	}
+	if len(faults) == 0 {
+		return open, nil
+	}
+	for _, l := range open {
+		l.close()
+	}
+	return nil, errors.Join(faults...)
+}
+
+func listenOn(where string, advertise netip.Addr) (*listener, error) {
+	u, err := url.Parse(where)
+	if err != nil {
+		return nil, errors.New("want udp://address:port or tcp://address:port")
+	}
+	addr, err := netip.ParseAddrPort(u.Host)
+	if err != nil {
+		return nil, errors.New("want an IP address and a port")
+	}
+	if addr.Addr().IsUnspecified() && !advertise.IsValid() {
+		return nil, errors.New("this is no address that others can send to: set the address to advertise as well")
+	}
+	l := &listener{network: u.Scheme}
+	switch u.Scheme {
+	case "udp":
+		err = l.openUDP(addr)
+	case "tcp":
+		err = l.openTCP(addr)
+	default:
+		err = errors.New("want udp:// or tcp://")
+	}
+	if err != nil {
+		return nil, err
+	}
+	l.shown = l.addr
+	if advertise.IsValid() {
+		l.shown = netip.AddrPortFrom(advertise, l.addr.Port())
+	}
+	return l, nil
+}
+
+func (l *listener) openUDP(addr netip.AddrPort) error {
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(addr))
+	if err != nil {
+		return err
+	}
+	_ = conn.SetReadBuffer(socketBuffer) // the system may allow less; then bursts are repeated by their senders
+	l.packets, l.addr = conn, plainAddrPort(conn.LocalAddr().(*net.UDPAddr).AddrPort())
+	return nil
+}
+
+func (l *listener) openTCP(addr netip.AddrPort) error {
+	conn, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(addr))
+	if err != nil {
+		return err
+	}
+	l.streams, l.addr = conn, plainAddrPort(conn.Addr().(*net.TCPAddr).AddrPort())
+	return nil
+}
+
+// String is the listener as Config.Listen writes it, with the port it got.
+func (l *listener) String() string { return l.network + "://" + l.addr.String() }
+
+// serve reads until close.
+func (l *listener) serve(s *sipgo.Server) error {
+	if l.packets != nil {
+		return unlessClosed(s.ServeUDP(l.packets))
+	}
+	return unlessClosed(s.ServeTCP(l.streams))
+}
+
+func (l *listener) close() {
+	for _, c := range []io.Closer{l.packets, l.streams} {
+		if c != nil {
+			_ = c.Close() // closing a socket twice is all that can go wrong
+		}
+	}
+}
+
+// uri is where others reach us by this listener.
+func (l *listener) uri() sip.Uri {
+	uri := sip.Uri{Scheme: "sip", User: "callhall", Host: l.shown.Addr().String(), Port: int(l.shown.Port())}
+	if l.network == "tcp" {
+		uri.UriParams = sip.HeaderParams{{K: "transport", V: "tcp"}}
+	}
+	return uri
+}
+
+// via is the Via of a request that leaves by this listener (RFC 3261 §18.1.1), asking for the answer to come back to
+// the port it left from (RFC 3581).
+func (l *listener) via(branch string) *sip.ViaHeader {
+	return &sip.ViaHeader{
+		ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: sip.NetworkToUpper(l.network),
+		Host: l.shown.Addr().String(), Port: int(l.shown.Port()),
+		Params: sip.HeaderParams{{K: "branch", V: branch}, {K: "rport"}},
+	}
+}
+
+func unlessClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// plainAddrPort is a with an IPv4 address written as IPv4.
+func plainAddrPort(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}
