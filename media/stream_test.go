@@ -101,6 +101,7 @@ func TestLateLoopSkips(t *testing.T) {
 		p := newParty(t, e, c, "127.0.0.5:4000", PCMU)
 		p.stream.Play(clipOf(200), true)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		c.timer.Stop() // the machine stands still
 		time.Sleep(time.Second)
 		e.loops[0].run(time.Now())
