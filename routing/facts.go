@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"cmp"
 	"time"
 
 	"callhall/call"
@@ -133,7 +134,7 @@ func stateOf(r Row, now time.Time) AgentState {
 		s.State, s.Reason, s.Since, s.Deadline = StateOffered, c.Why, c.Since, ringEnds(c)
 		s.Call, s.Queue = c.Call, c.Queue
 	case !f.Duty.On:
-		s.State, s.Reason, s.Since = StateSignedOut, f.Duty.Why, f.Duty.At
+		s.State, s.Reason, s.Since = StateSignedOut, cmp.Or(f.Duty.Why, "has not signed in yet"), f.Duty.At
 	case f.Phone.Home == "":
 		s.State, s.Reason, s.Since = StateUnreachable, f.Phone.Why, f.Phone.At
 	case !now.Before(f.Phone.Until):
