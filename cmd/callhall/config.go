@@ -71,6 +71,7 @@ type LogConfig struct {
 type CityConfig struct {
 	ID        call.CityID     `yaml:"id"`
 	Name      string          `yaml:"name"`
+	TimeZone  TimeZone        `yaml:"time_zone"` // what "today" is there: "America/New_York"
 	Trunks    []TrunkConfig   `yaml:"trunks"`
 	Numbers   []NumberConfig  `yaml:"numbers"`
 	Queues    []QueueConfig   `yaml:"queues"`
@@ -227,6 +228,7 @@ func defaults() Config {
 
 // setDefaults gives a city what its entry leaves out.
 func (c *CityConfig) setDefaults() {
+	c.TimeZone = "UTC"
 	c.ANI = ANIConfig{Profile: "card", Retention: keepFor}
 	c.Recording = RecordingConfig{
 		Mode:      RecordAlways,

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	_ "time/tzdata" // zones are known in a container without files, too
 )
 
 // Path is a file or directory. Read from a file, a relative one is made to start at that file's directory.
@@ -95,6 +96,28 @@ func (l *SIPListener) UnmarshalText(text []byte) error {
 	}
 	*l = SIPListener{Transport: transport, Addr: parsed}
 	return nil
+}
+
+// TimeZone is the name of a time zone in the IANA database.
+type TimeZone string
+
+// UnmarshalText reads the name, if there is such a zone.
+func (z *TimeZone) UnmarshalText(text []byte) error {
+	name := string(text)
+	if _, err := time.LoadLocation(name); err != nil || name == "" || name == "Local" {
+		return fmt.Errorf("%q is no time zone; write one such as America/New_York", name)
+	}
+	*z = TimeZone(name)
+	return nil
+}
+
+// Location is the zone; UTC for the zero TimeZone.
+func (z TimeZone) Location() *time.Location {
+	zone, err := time.LoadLocation(string(z))
+	if err != nil { // it was read by UnmarshalText or is our default: the zone is built in
+		return time.UTC
+	}
+	return zone
 }
 
 // PortRange is a range of UDP ports, both ends included: RTP on the even ones, RTCP on the odd one after each.
