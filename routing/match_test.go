@@ -49,7 +49,9 @@ func TestMatchesAsTheSlowOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l, calls, agents := newLineup(), map[call.ID]waiter{}, map[call.AgentID]candidate{}
 		queue := rapid.SampledFrom([]call.QueueID{"a", "b", "c"})
-		agent := rapid.Custom(func(t *rapid.T) call.AgentID { return call.AgentID(fmt.Sprint("a", rapid.IntRange(0, 6).Draw(t, "agent"))) })
+		agent := rapid.Custom(func(t *rapid.T) call.AgentID {
+			return call.AgentID(fmt.Sprint("a", rapid.IntRange(0, 6).Draw(t, "agent")))
+		})
 		id := rapid.Custom(func(t *rapid.T) call.ID { return call.ID(fmt.Sprint("c", rapid.IntRange(0, 9).Draw(t, "call"))) })
 		steps := rapid.IntRange(1, 60).Draw(t, "steps")
 		for range steps {
