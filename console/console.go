@@ -1,0 +1,167 @@
+// Package console is the second edge: the HTTP API over which people and programs of a city see its calls, and the
+// page that says where it is. Every request goes through one gate (gate.go), which asks one table (roles.go) whether
+// this token may do this; a token belongs to one city, and the API takes the city from nowhere else. No answer holds a
+// caller's number. The admin listener, for the operator's machines alone, has health, metrics and profiles.
+package console
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"callhall/call"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+)
+
+// Config is how a Console behaves.
+type Config struct {
+	Version        string                         // of the program, for the API's description
+	Zones          map[call.CityID]*time.Location // what "today" is in a city; UTC where there is none
+	Rate           float64                        // requests a second that one token may make for long; 0 is 10
+	Burst          int                            // and at once; 0 is 40
+	RequestTimeout time.Duration                  // for a request that does not stream; 0 is 20 s
+	StallTimeout   time.Duration                  // how long a reader may take nothing; 0 is 30 s
+	ShutdownTime   time.Duration                  // what requests get to finish in; 0 is 10 s
+	Log            *slog.Logger                   // required
+	Registry       *prometheus.Registry           // for /metrics and the console's own figures; required
+	Now            func() time.Time               // nil is time.Now
+}
+
+// Deps is what a Console speaks for. All but Checks are required.
+type Deps struct {
+	Calls      Calls
+	Recordings Recordings
+	Agents     Agents
+	Queues     Queues
+	Ledger     Ledger
+	Tokens     *Tokens
+	Checks     []Check // for /readyz
+}
+
+// Console answers HTTP. It keeps nothing of its own but what its tokens have used of their rates.
+type Console struct {
+	cfg     Config
+	deps    Deps
+	mux     *http.ServeMux
+	handler http.Handler
+	spec    []byte // OpenAPI, made once
+	front   []byte
+	seconds *prometheus.HistogramVec
+
+	mu     sync.Mutex
+	limits map[string]*rate.Limiter // by token id
+}
+
+// New makes a console. Errors: what the configuration lacks.
+func New(cfg Config, deps Deps) (*Console, error) {
+	if cfg.Log == nil || cfg.Registry == nil {
+		return nil, errors.New("console: a log and a registry are needed")
+	}
+	if deps.Calls == nil || deps.Recordings == nil || deps.Agents == nil || deps.Queues == nil || deps.Ledger == nil || deps.Tokens == nil {
+		return nil, errors.New("console: something to speak for is missing")
+	}
+	c := &Console{cfg: cfg.withDefaults(), deps: deps, mux: http.NewServeMux(), limits: map[string]*rate.Limiter{}}
+	c.seconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "callhall_http_request_duration_seconds",
+		Help: "Time to answer HTTP requests, by route."}, []string{"route", "method", "code"})
+	if err := cfg.Registry.Register(c.seconds); err != nil {
+		return nil, fmt.Errorf("console: metrics: %w", err)
+	}
+	if err := c.routes(); err != nil {
+		return nil, fmt.Errorf("console: %w", err)
+	}
+	c.handler = c.gate()
+	return c, nil
+}
+
+// withDefaults fills in what is zero.
+func (cfg Config) withDefaults() Config {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Rate == 0 {
+		cfg.Rate = 10
+	}
+	if cfg.Burst == 0 {
+		cfg.Burst = 40
+	}
+	for _, d := range []struct {
+		field   *time.Duration
+		instead time.Duration
+	}{{&cfg.RequestTimeout, 20 * time.Second}, {&cfg.StallTimeout, 30 * time.Second}, {&cfg.ShutdownTime, 10 * time.Second}} {
+		if *d.field == 0 {
+			*d.field = d.instead
+		}
+	}
+	return cfg
+}
+
+// Handler answers everything but what the admin listener answers.
+func (c *Console) Handler() http.Handler { return c.handler }
+
+// zone is where the city's days begin and end.
+func (c *Console) zone(city call.CityID) *time.Location {
+	if z := c.cfg.Zones[city]; z != nil {
+		return z
+	}
+	return time.UTC
+}
+
+// routes puts every route into the mux, and describes those of the API.
+func (c *Console) routes() (err error) {
+	api := humago.New(c.mux, c.apiConfig())
+	c.callRoutes(api)
+	c.recordingRoutes(api)
+	c.peopleRoutes(api)
+	c.ledgerRoutes(api)
+	describeProblems(api)
+	if c.spec, err = json.Marshal(api.OpenAPI()); err != nil {
+		return fmt.Errorf("describe the API: %w", err)
+	}
+	if c.front, err = frontPage(); err != nil {
+		return fmt.Errorf("front page: %w", err)
+	}
+	c.mux.HandleFunc("GET /openapi.json", c.fixed("application/openapi+json", c.spec))
+	c.mux.HandleFunc("GET /{$}", c.fixed("text/html; charset=utf-8", c.front))
+	c.mux.HandleFunc("GET /problems", c.fixed("text/html; charset=utf-8", problemsPage))
+	return nil
+}
+
+// apiConfig is huma without its documentation page, which loads scripts from elsewhere, and without its schema links.
+func (c *Console) apiConfig() huma.Config {
+	cfg := huma.DefaultConfig("Callhall", c.cfg.Version)
+	cfg.DocsPath, cfg.OpenAPIPath, cfg.SchemasPath = "", "", ""
+	cfg.CreateHooks = nil
+	cfg.RejectUnknownQueryParameters = true // a misspelt filter must not list everything
+	cfg.Transformers = []huma.Transformer{c.explain}
+	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer",
+		Description: "A token of one city and one role, as callhall user add prints it."}}
+	cfg.Security = []map[string][]string{{"token": {}}}
+	return cfg
+}
+
+// maxBody bounds the body of a request, in bytes. None here needs more than a few words.
+const maxBody = 16 << 10
+
+// operation is a route of the API, as huma wants it told.
+func operation(method, path, summary string) huma.Operation {
+	words := strings.FieldsFunc(strings.ToLower(method)+path, func(r rune) bool { return r == '/' || r == '{' || r == '}' })
+	return huma.Operation{OperationID: strings.Join(words, "-"), Method: method, Path: "/api/v1" + path, Summary: summary,
+		MaxBodyBytes: maxBody}
+}
+
+// fixed answers with a page that never changes while the program runs.
+func (c *Console) fixed(contentType string, page []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		w.Write(page) // a reader who is gone needs no page
+	}
+}

@@ -1,0 +1,15 @@
+package console
+
+import "net/http"
+
+// Routes lists the routes of the table, for tests.
+func Routes() []string {
+	var routes []string
+	for _, r := range table {
+		routes = append(routes, r.route)
+	}
+	return routes
+}
+
+// Handle puts a route into the mux behind the table's back.
+func (c *Console) Handle(route string, h http.HandlerFunc) { c.mux.HandleFunc(route, h) }

@@ -1,0 +1,54 @@
+package console
+
+import (
+	"context"
+	"io"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// ledgerAnswer is a page of the ledger.
+type ledgerAnswer struct {
+	Body struct {
+		Data       []LedgerEntry `json:"data" nullable:"false" doc:"Newest first."`
+		NextCursor string        `json:"next_cursor,omitempty" doc:"Absent on the last page."`
+	}
+}
+
+// ledgerRoutes puts the routes of the ledger into the API.
+func (c *Console) ledgerRoutes(api huma.API) {
+	huma.Register(api, operation(http.MethodGet, "/ledger", "What was done with personal data"), c.listLedger)
+	huma.Register(api, operation(http.MethodGet, "/ledger/checkpoint", "The newest signed checkpoint, to keep elsewhere"), c.checkpoint)
+	huma.Register(api, operation(http.MethodGet, "/ledger/export", "The ledger as a file that a stranger verifies"), c.exportLedger)
+}
+
+func (c *Console) listLedger(ctx context.Context, in *struct{ page }) (*ledgerAnswer, error) {
+	found, err := c.deps.Ledger.List(ctx, visitOf(ctx).token.City, in.Cursor, in.Limit)
+	if err != nil {
+		return nil, c.fail(ctx, "list the ledger", err)
+	}
+	out := &ledgerAnswer{}
+	out.Body.Data, out.Body.NextCursor = append([]LedgerEntry{}, found.Entries...), found.Next
+	return out, nil
+}
+
+// checkpointAnswer is text in the C2SP form tlog-checkpoint.
+type checkpointAnswer struct {
+	ContentType string `header:"Content-Type"`
+	Body        []byte
+}
+
+func (c *Console) checkpoint(ctx context.Context, _ *struct{}) (*checkpointAnswer, error) {
+	text, err := c.deps.Ledger.Checkpoint(ctx, visitOf(ctx).token.City)
+	if err != nil {
+		return nil, c.fail(ctx, "read the checkpoint", err)
+	}
+	return &checkpointAnswer{ContentType: "text/plain; charset=utf-8", Body: text}, nil
+}
+
+func (c *Console) exportLedger(ctx context.Context, _ *struct{}) (*huma.StreamResponse, error) {
+	return c.download("ledger.jsonl", "application/jsonl", func(ctx context.Context, w io.Writer) error {
+		return c.deps.Ledger.Export(ctx, visitOf(ctx).token.City, w)
+	}), nil
+}
