@@ -6,57 +6,6 @@ import (
 	"time"
 )
 
-// RFC 7616 §3.9.1: both algorithms, one request.
-func TestDigestVectors(t *testing.T) {
-	ans := credentials{
-		username: "Mufasa", realm: "http-auth@example.org", uri: "/dir/index.html",
-		nonce: "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", nc: "00000001",
-		cnonce: "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ", qop: "auth",
-	}
-	for name, want := range map[string]string{
-		"MD5":     "8ca523f5e9506fed4657c9700eebdbec",
-		"SHA-256": "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1",
-	} {
-		alg, ok := algorithmNamed(name)
-		if !ok {
-			t.Fatal(name)
-		}
-		if got := alg.response(ans, "GET", "Circle of Life"); got != want {
-			t.Errorf("%s: %s, want %s", name, got, want)
-		}
-	}
-	if algorithms[0].name != "SHA-256" {
-		t.Error("the best algorithm is not offered first (RFC 8760 §2.4)")
-	}
-}
-
-func TestReadCredentials(t *testing.T) {
-	got, ok := readAnswer(`Digest username="a\"b, c", realm = "r",nonce="n" , uri="sip:x;y=\"z\"", response="0a", algorithm=SHA-256, cnonce="c",qop=auth, nc=00000001, userhash=false, opaque="o"`)
-	want := credentials{username: `a"b, c`, realm: "r", nonce: "n", uri: `sip:x;y="z"`, response: "0a", algorithm: "SHA-256", cnonce: "c", qop: "auth", nc: "00000001"}
-	if !ok || got != want {
-		t.Errorf("%v %+v", ok, got)
-	}
-	for _, text := range []string{
-		"", "Digest", "Basic YTpi", "NoOneKnowsThisScheme opaque-data=here", `Digest nonce="n"`, `Digest nonce="n, response="r"`,
-		`Digest nonce="n" response="r"`, `Digest nonce="n", nonce="n", response="r"`, `Digest nonce="n", response="r\`, `Digest ,,,`,
-	} {
-		if got, ok := readAnswer(text); ok {
-			t.Errorf("%q was read as %+v", text, got)
-		}
-	}
-}
-
-func FuzzReadCredentials(f *testing.F) {
-	f.Add(`Digest username="a", realm="r", nonce="n", uri="sip:x", response="0"`)
-	f.Add(`Digest a="\`)
-	f.Add(`digest =,="`)
-	f.Fuzz(func(t *testing.T, text string) {
-		if got, ok := readAnswer(text); ok && (got.nonce == "" || got.response == "") {
-			t.Fatalf("%q: %+v", text, got)
-		}
-	})
-}
-
 // A clock that tests move.
 type testClock struct{ at time.Time }
 

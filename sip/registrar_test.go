@@ -15,6 +15,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"callhall/call"
+	"callhall/sip/digest"
 )
 
 type testAgents map[string]Agent
@@ -59,6 +60,7 @@ func newTestRegistrar(now func() time.Time) (*registrar, *testPresence) {
 		Agents: testAgents{
 			"ana": {ID: "agent-a", City: "springfield", Password: "swordfish"},
 			"ben": {ID: "agent-b", City: "springfield", Password: "opensesame"},
+			"eve": {ID: "agent-e", City: "springfield"}, // no password was set
 		},
 	})
 	return r, presence
@@ -97,11 +99,11 @@ func (p *testPhone) request(headers string) *sip.Request {
 // authorization answers the last challenge.
 func (p *testPhone) authorization() string {
 	p.nc++
-	alg, _ := algorithmNamed(p.algorithm)
-	ans := credentials{username: p.user, realm: "city.example", nonce: p.nonce, uri: "sip:city.example", cnonce: "abc", qop: "auth", nc: fmt.Sprintf("%08x", p.nc)}
+	alg, _ := digest.Named(p.algorithm)
+	ans := digest.Credentials{Username: p.user, Realm: "city.example", Nonce: p.nonce, URI: "sip:city.example", CNonce: "abc", QOP: "auth", NC: fmt.Sprintf("%08x", p.nc)}
 	return fmt.Sprintf("Authorization: Digest username=\"%s\", realm=\"city.example\", nonce=\"%s\", uri=\"sip:city.example\", "+
 		"response=\"%s\", algorithm=%s, cnonce=\"abc\", qop=auth, nc=%s\r\n",
-		p.user, p.nonce, alg.response(ans, "REGISTER", p.password), p.algorithm, ans.nc)
+		p.user, p.nonce, alg.Response(ans, "REGISTER", p.password), p.algorithm, ans.NC)
 }
 
 // send registers without a fresh challenge and returns the status, the contacts shown and the challenge.
@@ -326,6 +328,10 @@ func TestRegisterNeedsTheOwnPassword(t *testing.T) {
 	ben.aor = "ana"
 	if code, _ := ben.register(contactHeader); code != 403 {
 		t.Errorf("one agent registers another: %d", code)
+	}
+	eve := newTestPhone(t, r, "eve", "")
+	if code, _ := eve.register(contactHeader); code != 401 {
+		t.Errorf("an empty password: %d", code)
 	}
 	if got := presence.take(); got != "springfield/agent-a until 5m0s" {
 		t.Errorf("told %q", got)
