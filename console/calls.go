@@ -14,8 +14,9 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 )
 
-// search is what calls may be searched by. A caller's number is not among it (RULES.md D36).
-type search struct {
+// Search is what calls may be searched by. A caller's number is not among it (RULES.md D36).
+// It is exported for huma, which looks into no other embedded structs.
+type Search struct {
 	From       time.Time `query:"from" doc:"Arrived at this time or later."`
 	To         time.Time `query:"to" doc:"Arrived before this time."`
 	Queue      string    `query:"queue" maxLength:"64"`
@@ -26,8 +27,8 @@ type search struct {
 	MinTalking int       `query:"min_talking_s" minimum:"0" maximum:"86400" doc:"Talked at least this many seconds."`
 }
 
-// Page asks for one page of a list.
-type page struct {
+// Paging asks for one page of a list.
+type Paging struct {
 	Cursor string `query:"cursor" maxLength:"512" doc:"next_cursor of the page before."`
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 }
@@ -53,10 +54,10 @@ func (c *Console) callRoutes(api huma.API) {
 }
 
 func (c *Console) listCalls(ctx context.Context, in *struct {
-	search
-	page
+	Search
+	Paging
 }) (*callsAnswer, error) {
-	f, err := c.filter(ctx, in.search)
+	f, err := c.filter(ctx, in.Search)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +74,7 @@ func (c *Console) listCalls(ctx context.Context, in *struct {
 }
 
 // filter makes a filter of what was asked, no wider than the token reaches.
-func (c *Console) filter(ctx context.Context, s search) (cdr.Filter, error) {
+func (c *Console) filter(ctx context.Context, s Search) (cdr.Filter, error) {
 	if s.End != "" && !slices.Contains(call.Ends(), call.End(s.End)) {
 		return cdr.Filter{}, invalid(ctx, "query.end", "is not a way for calls to end")
 	}
@@ -121,10 +122,10 @@ func (c *Console) mayRead(v visit, r call.Record) bool {
 }
 
 func (c *Console) exportCalls(ctx context.Context, in *struct {
-	search
+	Search
 	Format string `query:"format" enum:"csv,jsonl" default:"csv"`
 }) (*huma.StreamResponse, error) {
-	f, err := c.filter(ctx, in.search)
+	f, err := c.filter(ctx, in.Search)
 	if err != nil {
 		return nil, err
 	}
@@ -169,6 +170,9 @@ type counter struct {
 }
 
 func (c *counter) Write(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil // or it would begin the answer, and a problem could no longer be told
+	}
 	n, err := c.w.Write(b)
 	c.n += int64(n)
 	return n, err

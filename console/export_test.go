@@ -13,3 +13,12 @@ func Routes() []string {
 
 // Handle puts a route into the mux behind the table's back.
 func (c *Console) Handle(route string, h http.HandlerFunc) { c.mux.HandleFunc(route, h) }
+
+// ProblemNames lists the ends of every Type that a problem may have.
+func ProblemNames() []string {
+	var names []string
+	for _, k := range kinds {
+		names = append(names, k.name)
+	}
+	return names
+}

@@ -23,7 +23,7 @@ func (c *Console) ledgerRoutes(api huma.API) {
 	huma.Register(api, operation(http.MethodGet, "/ledger/export", "The ledger as a file that a stranger verifies"), c.exportLedger)
 }
 
-func (c *Console) listLedger(ctx context.Context, in *struct{ page }) (*ledgerAnswer, error) {
+func (c *Console) listLedger(ctx context.Context, in *struct{ Paging }) (*ledgerAnswer, error) {
 	found, err := c.deps.Ledger.List(ctx, visitOf(ctx).token.City, in.Cursor, in.Limit)
 	if err != nil {
 		return nil, c.fail(ctx, "list the ledger", err)

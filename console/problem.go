@@ -45,19 +45,20 @@ type kind struct{ name, detail string }
 
 // kinds are the problems there are, by status. page/problems.html explains each under its name.
 var kinds = map[int]kind{
-	http.StatusBadRequest:            {"bad-request", "The request cannot be understood."},
-	http.StatusUnauthorized:          {"no-token", "A valid token is needed: Authorization: Bearer cht_…"},
-	http.StatusForbidden:             {"not-permitted", "This token's role does not permit that."},
-	http.StatusNotFound:              {"not-found", "There is no such thing in this city."},
-	http.StatusMethodNotAllowed:      {"wrong-method", "This address does not take that method."},
-	http.StatusConflict:              {"conflict", "That cannot be done in the present state."},
-	http.StatusGone:                  {"erased", "It has been erased, as the city's rules ask."},
-	http.StatusRequestEntityTooLarge: {"too-large", "The request is too large."},
-	http.StatusUnsupportedMediaType:  {"wrong-type", "The body of the request must be JSON."},
-	http.StatusUnprocessableEntity:   {"invalid", "Something in the request is not valid; errors says what."},
-	http.StatusTooManyRequests:       {"too-many", "This token makes too many requests; wait a little."},
-	http.StatusInternalServerError:   {"internal", "Something went wrong here. The operator can find it by the request id."},
-	http.StatusServiceUnavailable:    {"unavailable", "That is not available now; try again soon."},
+	http.StatusBadRequest:                   {"bad-request", "The request cannot be understood."},
+	http.StatusUnauthorized:                 {"no-token", "A valid token is needed: Authorization: Bearer cht_…"},
+	http.StatusForbidden:                    {"not-permitted", "This token's role does not permit that."},
+	http.StatusNotFound:                     {"not-found", "There is no such thing in this city."},
+	http.StatusMethodNotAllowed:             {"wrong-method", "This address does not take that method."},
+	http.StatusConflict:                     {"conflict", "That cannot be done in the present state."},
+	http.StatusGone:                         {"erased", "It has been erased, as the city's rules ask."},
+	http.StatusRequestEntityTooLarge:        {"too-large", "The request is too large."},
+	http.StatusUnsupportedMediaType:         {"wrong-type", "The body of the request must be JSON."},
+	http.StatusUnprocessableEntity:          {"invalid", "Something in the request is not valid; errors says what."},
+	http.StatusRequestedRangeNotSatisfiable: {"bad-range", "The recording has no such part; Content-Range says how long it is."},
+	http.StatusTooManyRequests:              {"too-many", "This token makes too many requests; wait a little."},
+	http.StatusInternalServerError:          {"internal", "Something went wrong here. The operator can find it by the request id."},
+	http.StatusServiceUnavailable:           {"unavailable", "That is not available now; try again soon."},
 }
 
 // problem is the problem of a status in the answer to the request of ctx.

@@ -86,5 +86,30 @@ func (c *Console) play(w http.ResponseWriter, r *http.Request, id call.Recording
 	w.Header().Set("Content-Type", "audio/wav")
 	w.Header().Set("Content-Disposition", `inline; filename="`+string(id)+`.wav"`)
 	w.Header().Set("ETag", `"`+string(id)+`"`) // a sealed recording never changes, so a player may ask for the rest of it
-	http.ServeContent(w, r, "", time.Time{}, sound)
+	http.ServeContent(&rangeAnswer{ResponseWriter: w, r: r}, r, "", time.Time{}, sound)
+}
+
+// rangeAnswer answers with a problem where http.ServeContent would send a bare line: to a range that the recording does
+// not have (RFC 9110 §15.5.17).
+type rangeAnswer struct {
+	http.ResponseWriter
+	r       *http.Request
+	refused bool
+}
+
+func (a *rangeAnswer) WriteHeader(status int) {
+	if status != http.StatusRequestedRangeNotSatisfiable {
+		a.ResponseWriter.WriteHeader(status)
+		return
+	}
+	a.refused = true
+	a.Header().Del("Content-Disposition")
+	writeProblem(a.ResponseWriter, a.r, status)
+}
+
+func (a *rangeAnswer) Write(b []byte) (int, error) {
+	if a.refused {
+		return len(b), nil // the bare line
+	}
+	return a.ResponseWriter.Write(b)
 }
