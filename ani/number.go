@@ -92,19 +92,6 @@ func (*Number) GobDecode([]byte) error { return errSealed }
 
 var errSealed = errors.New("ani: a number cannot be read from text")
 
-// mask is all that a MASK shows: the area code and the last two digits of a number of the North American plan, the
-// country code and the last two digits of any other. Exchange and last four never stand together.
-func mask(digits string) string {
-	if len(digits) < minDigits {
-		return ""
-	}
-	last := digits[len(digits)-2:]
-	if northAmerican(digits) {
-		return "+1 " + digits[1:4] + " ***-**" + last
-	}
-	return "+" + digits[:countryCodeLength(digits)] + " ***-**" + last
-}
-
 // countryCodeLength is 1, 2 or 3 by the zones of ITU-T E.164: 1 and 7 stand alone, and these pairs are whole codes.
 func countryCodeLength(digits string) int {
 	if digits[0] == '1' || digits[0] == '7' {

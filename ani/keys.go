@@ -1,0 +1,151 @@
+package ani
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"callhall/call"
+)
+
+// vaultKeySize is that of AES-256, in bytes.
+const vaultKeySize = 32
+
+// Key seals one city's numbers. The secret is inside AEAD and nowhere else.
+type Key struct {
+	ID   uint32 // written beside what it sealed
+	AEAD cipher.AEAD
+}
+
+// Keys has the vault keys of each city.
+type Keys interface {
+	// Keys returns all keys of the city, the newest last, making the first one if there is none.
+	Keys(city call.CityID) ([]Key, error)
+}
+
+// KeyDir keeps each city's vault keys in a file of its own, CITY.vault-key, for this user alone: a line for each key, its
+// id as eight hexadecimal digits and 32 bytes in base64. The last line is the key in use.
+type KeyDir string
+
+var cityName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+
+// Keys implements Keys.
+func (dir KeyDir) Keys(city call.CityID) ([]Key, error) {
+	if !cityName.MatchString(string(city)) {
+		return nil, fmt.Errorf("vault key: %q is not a city's name", city)
+	}
+	path := filepath.Join(string(dir), string(city)+".vault-key")
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		text, err = makeKeyFile(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("vault key of %s: %w", city, err)
+	}
+	var keys []Key
+	for line := range strings.Lines(string(text)) {
+		k, err := parseKey(strings.TrimSpace(line))
+		if err != nil {
+			return nil, fmt.Errorf("vault key of %s: line %d of %s: %w", city, len(keys)+1, path, err)
+		}
+		keys = append(keys, k)
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("vault key of %s: %s is empty", city, path)
+	}
+	return keys, nil
+}
+
+// makeKeyFile writes a file with one fresh key. Ids are random, so that a key made anew by mistake is told from the lost
+// one.
+func makeKeyFile(path string) ([]byte, error) {
+	var raw [4 + vaultKeySize]byte
+	rand.Read(raw[:])
+	text := []byte(hex.EncodeToString(raw[:4]) + " " + base64.StdEncoding.EncodeToString(raw[4:]) + "\n")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	_, err = f.Write(text)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return nil, errors.Join(err, os.Remove(path))
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	return text, errors.Join(d.Sync(), d.Close())
+}
+
+func parseKey(line string) (Key, error) {
+	id, secret, _ := strings.Cut(line, " ")
+	rawID, err1 := hex.DecodeString(id)
+	raw, err2 := base64.StdEncoding.DecodeString(secret)
+	if err1 != nil || err2 != nil || len(rawID) != 4 || len(raw) != vaultKeySize {
+		return Key{}, errors.New("not a vault key") // without the text, which may be one nearly
+	}
+	block, err := aes.NewCipher(raw)
+	if err != nil {
+		return Key{}, err
+	}
+	aead, err := cipher.NewGCM(block)
+	return Key{ID: binary.BigEndian.Uint32(rawID), AEAD: aead}, err
+}
+
+// sealVersion is the first byte of what the vault seals.
+const sealVersion = 1
+
+// sealRow fills in row.Sealed: version, key id (4 bytes), nonce (12), and under the city's key one block with the length
+// and the digits of the number, so that the size says nothing of it. The rest of the row is bound in.
+func sealRow(k Key, row *VaultRow, n Number) {
+	var block [16]byte
+	block[0] = byte(copy(block[1:], n.open()))
+	out := make([]byte, 5, 5+k.AEAD.NonceSize()+len(block)+k.AEAD.Overhead())
+	out[0] = sealVersion
+	binary.BigEndian.PutUint32(out[1:], k.ID)
+	nonce := make([]byte, k.AEAD.NonceSize())
+	rand.Read(nonce)
+	row.Sealed = k.AEAD.Seal(append(out, nonce...), nonce, block[:], bound(*row))
+	clear(block[:])
+}
+
+// openRow gives the number back, zero where the row has none. Errors: ErrDamaged.
+func openRow(keys []Key, row VaultRow) (Number, error) {
+	s := row.Sealed
+	if len(s) < 5 || s[0] != sealVersion {
+		return Number{}, ErrDamaged
+	}
+	for _, k := range keys {
+		size := k.AEAD.NonceSize()
+		if k.ID != binary.BigEndian.Uint32(s[1:]) || len(s) < 5+size {
+			continue
+		}
+		block, err := k.AEAD.Open(nil, s[5:5+size], s[5+size:], bound(row))
+		if err != nil || len(block) != 16 || block[0] > maxDigits {
+			return Number{}, ErrDamaged
+		}
+		n := seal(string(block[1 : 1+block[0]]))
+		clear(block)
+		return n, nil
+	}
+	return Number{}, fmt.Errorf("%w: no key %x in the key file", ErrDamaged, s[1:5])
+}
+
+// bound is everything in a row but the seal itself.
+func bound(row VaultRow) []byte {
+	return fmt.Appendf(nil, "callhall vault row v1 %q %q %q %q %q %t %d %d", row.City, row.Call, row.Status, row.Verstat,
+		row.Source, row.Private, row.CapturedAt.UnixNano(), row.DueAt.UnixNano())
+}

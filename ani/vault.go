@@ -1,0 +1,175 @@
+package ani
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"callhall/call"
+)
+
+// KeepFor is how long the vault keeps a number, counted from its capture, unless the configuration says less.
+const KeepFor = 14 * 24 * time.Hour
+
+// The kinds of leaf that the vault writes.
+const (
+	KindRelease = "ani.release/1" // a decision, whatever it was
+	KindErased  = "ani.erased/1"  // a row came to its due time; written before the row goes
+)
+
+// Config has what may be set. Zero values are filled in.
+type Config struct {
+	Cities   []call.CityID           // whose keys are read, or made, at once
+	Profiles map[call.CityID]Profile // default: ProfileCard
+	Keep     time.Duration           // default and at most: KeepFor
+	Now      func() time.Time
+	Log      *slog.Logger
+	Registry prometheus.Registerer // nil: not counted
+}
+
+// Vault keeps callers' numbers sealed under their city's key and is the only way to one. It is safe for concurrent use.
+type Vault struct {
+	store    Store
+	ledger   Ledger
+	keys     Keys
+	cfg      Config
+	releases *prometheus.CounterVec
+	denied   prometheus.Counter
+
+	mu    sync.Mutex
+	known map[call.CityID][]Key // keys read before: a live call needs no key file
+}
+
+// NewVault returns a vault over store. The caller closes store and ledger after the last call.
+func NewVault(store Store, ledger Ledger, keys Keys, cfg Config) (*Vault, error) {
+	if cfg.Keep <= 0 || cfg.Keep > KeepFor {
+		cfg.Keep = KeepFor
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	v := &Vault{store: store, ledger: ledger, keys: keys, cfg: cfg, known: map[call.CityID][]Key{},
+		releases: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "callhall_ani_releases_total",
+			Help: "Decisions about callers' numbers."}, []string{"purpose", "result"}),
+		denied: prometheus.NewCounter(prometheus.CounterOpts{Name: "callhall_ani_denied_reads_total",
+			Help: "Requests for a caller's number that got nothing."}),
+	}
+	if cfg.Registry != nil {
+		if err := errors.Join(cfg.Registry.Register(v.releases), cfg.Registry.Register(v.denied)); err != nil {
+			return nil, fmt.Errorf("vault: %w", err)
+		}
+	}
+	for _, city := range cfg.Cities {
+		if _, err := v.cityKeys(city); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+// cityKeys returns the city's keys, the newest last.
+func (v *Vault) cityKeys(city call.CityID) ([]Key, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if keys, ok := v.known[city]; ok {
+		return keys, nil
+	}
+	keys, err := v.keys.Keys(city)
+	if err != nil {
+		return nil, err
+	}
+	v.known[city] = keys
+	return keys, nil
+}
+
+// Capture reads the caller's identity, seals it into the vault, and writes the decision under which the engine routes
+// the call. Row and leaf join one group commit and both are durable when it returns; until then nothing that depends on
+// the number may leave the engine. A withheld number is kept too, and shown to nobody but by a row that says so.
+// With an error the Caller is still right; only the number is then not to be had later.
+func (v *Vault) Capture(ctx context.Context, city call.CityID, id call.ID, h Headers, trusted bool) (Caller, error) {
+	who := ParseIdentity(h, trusted)
+	caller := Caller{Call: id, Status: who.Status, Verstat: who.Verstat}
+	now := v.cfg.Now().UTC()
+	row := VaultRow{City: city, Call: id, Private: who.Private, Status: who.Status, Verstat: who.Verstat, Source: who.Source,
+		CapturedAt: now, DueAt: now.Add(v.cfg.Keep)}
+	keys, err := v.cityKeys(city)
+	if err != nil {
+		return caller, fmt.Errorf("capture the identity of %s: %w", id, err)
+	}
+	sealRow(keys[len(keys)-1], &row, who.Number)
+
+	r := Request{City: city, Call: id, Purpose: PurposeRouting, Recipient: RecipientEngine, Actor: "engine", Relation: RelationHandling}
+	t := v.tuple(r, row, !who.Number.IsZero())
+	var put error
+	var writing sync.WaitGroup
+	writing.Go(func() { put = v.store.Put(ctx, row) })
+	err = v.record(ctx, r, t, Decide(t), call.NewReleaseID(), row)
+	writing.Wait()
+	if err := errors.Join(put, err); err != nil {
+		return caller, fmt.Errorf("capture the identity of %s: %w", id, err)
+	}
+	return caller, nil
+}
+
+// maxErasing is how many rows Expire takes at a time.
+const maxErasing = 64
+
+// Expire erases every row that has come to its due time and returns how many it erased. A leaf for each is in the ledger
+// before the row goes; if the process dies in between, the next Expire writes that leaf again. Run it every minute.
+func (v *Vault) Expire(ctx context.Context) (erased int, err error) {
+	now := v.cfg.Now().UTC()
+	cities, err := v.store.Cities(ctx, now)
+	if err != nil {
+		return 0, fmt.Errorf("expire the vault: %w", err)
+	}
+	var errs []error
+	for _, city := range cities {
+		n, err := v.expire(ctx, city, now)
+		erased += n
+		if err != nil {
+			errs = append(errs, fmt.Errorf("expire the vault of %s: %w", city, err))
+		}
+	}
+	return erased, errors.Join(errs...)
+}
+
+func (v *Vault) expire(ctx context.Context, city call.CityID, now time.Time) (erased int, err error) {
+	for {
+		rows, err := v.store.Due(ctx, city, now, maxErasing)
+		if err != nil || len(rows) == 0 {
+			return erased, err
+		}
+		ids, err := v.recordErasing(ctx, city, now, rows)
+		if err != nil {
+			return erased, err
+		}
+		if err := v.store.Erase(ctx, city, ids); err != nil {
+			return erased, err
+		}
+		erased += len(rows)
+	}
+}
+
+// recordErasing writes the leaves side by side, so that they share a commit.
+func (v *Vault) recordErasing(ctx context.Context, city call.CityID, now time.Time, rows []VaultRow) ([]call.ID, error) {
+	ids, errs := make([]call.ID, len(rows)), make([]error, len(rows))
+	var writing sync.WaitGroup
+	for i, row := range rows {
+		ids[i] = row.Call
+		writing.Go(func() {
+			errs[i] = v.ledger.Append(ctx, city, call.Leaf{Kind: KindErased, At: now, Call: row.Call, Actor: "engine",
+				Facts: map[string]string{"captured_at": row.CapturedAt.UTC().Format(time.RFC3339Nano),
+					"due_at": row.DueAt.UTC().Format(time.RFC3339Nano)}})
+		})
+	}
+	writing.Wait()
+	return ids, errors.Join(errs...)
+}
