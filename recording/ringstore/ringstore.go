@@ -239,8 +239,8 @@ func (c *cityRing) key(minute int64, make bool) (cipher.AEAD, error) {
 
 // create writes a new key for a minute into its slot, which must be free.
 func (c *cityRing) create(minute int64) (cipher.AEAD, error) {
-	for old := minute % slots; old < minute+slots; old += slots {
-		if old >= minute-slots && c.live[old] {
+	for old := range c.live {
+		if offset(old) == offset(minute) {
 			return nil, fmt.Errorf("its slot holds the key of minute %d, which was never destroyed", old)
 		}
 	}

@@ -1,0 +1,195 @@
+package recordingtest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"callhall/call"
+	"callhall/recording"
+)
+
+// TestCatalogue runs the contract of recording.Catalogue. open gives an empty one.
+func TestCatalogue(t *testing.T, open func(*testing.T) recording.Catalogue) {
+	t.Run("a recording's life", func(t *testing.T) { life(t, open(t)) })
+	t.Run("seal without open", func(t *testing.T) { sealAlone(t, open(t)) })
+	t.Run("nothing goes back", func(t *testing.T) { forward(t, open(t)) })
+	t.Run("one city does not see another's", func(t *testing.T) { cities(t, open(t)) })
+	t.Run("due in order, keys first", func(t *testing.T) { due(t, open(t)) })
+	t.Run("unfinished by node", func(t *testing.T) { unfinished(t, open(t)) })
+}
+
+// began is when the recordings of these tests begin.
+var began = time.Date(2026, 3, 1, 9, 30, 0, 123_456_000, time.UTC)
+
+func opened(city call.CityID) recording.Entry {
+	return recording.Entry{City: city, ID: call.NewRecordingID(), Call: call.NewID(), Node: "n1", State: recording.StateOpen,
+		StartedAt: began, Notice: call.Notice{Prompt: "notice", Language: "es", SHA256: "ab12", HeardAt: began.Add(-time.Second)}}
+}
+
+func sealed(e recording.Entry, ended time.Time) recording.Entry {
+	e.State = recording.StateSealed
+	e.EndedAt, e.DueAt = ended, ended.Add(recording.Retention)
+	e.Samples, e.Wrapped = 123_456, []byte("sixty bytes of a wrapped key")
+	return e
+}
+
+// must fails the test on err.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func want(t *testing.T, c recording.Catalogue, e recording.Entry) {
+	t.Helper()
+	got, err := c.Get(t.Context(), e.City, e.ID)
+	must(t, err)
+	if diff := cmp.Diff(e, got); diff != "" {
+		t.Errorf("entry (-want +got):\n%s", diff)
+	}
+}
+
+func life(t *testing.T, c recording.Catalogue) {
+	ctx, e := t.Context(), opened("aspen")
+	must(t, c.Open(ctx, e))
+	want(t, c, e)
+	e = sealed(e, began.Add(time.Minute))
+	must(t, c.Seal(ctx, e))
+	want(t, c, e)
+	must(t, c.Store(ctx, e.City, e.ID, 999))
+	e.State, e.Size = recording.StateStored, 999
+	want(t, c, e)
+	must(t, c.DestroyKey(ctx, e.City, e.ID, e.DueAt))
+	must(t, c.DestroyKey(ctx, e.City, e.ID, e.DueAt.Add(time.Hour))) // the first time stands
+	e.Wrapped, e.KeyDestroyedAt = nil, e.DueAt
+	want(t, c, e)
+	must(t, c.Bury(ctx, e.City, e.ID, e.DueAt.Add(time.Second), "cert_1"))
+	must(t, c.Bury(ctx, e.City, e.ID, e.DueAt.Add(time.Hour), "cert_2"))
+	e.State, e.ErasedAt, e.Certificate = recording.StateErased, e.DueAt.Add(time.Second), "cert_1"
+	want(t, c, e)
+	found, err := c.Find(ctx, e.ID)
+	if err != nil || found.City != "aspen" {
+		t.Errorf("find: %+v, %v", found, err)
+	}
+}
+
+func sealAlone(t *testing.T, c recording.Catalogue) {
+	e := sealed(opened("aspen"), began.Add(time.Minute))
+	must(t, c.Seal(t.Context(), e))
+	want(t, c, e)
+}
+
+func forward(t *testing.T, c recording.Catalogue) {
+	ctx := t.Context()
+	e := sealed(opened("aspen"), began.Add(time.Minute))
+	must(t, c.Seal(ctx, e))
+	later := e
+	later.DueAt, later.Wrapped = e.DueAt.Add(time.Hour), []byte("another")
+	must(t, c.Seal(ctx, later)) // the due time is fixed once
+	must(t, c.Open(ctx, e))
+	want(t, c, e)
+	must(t, c.DestroyKey(ctx, e.City, e.ID, e.DueAt))
+	if err := c.Store(ctx, e.City, e.ID, 1); !errors.Is(err, recording.ErrErased) {
+		t.Errorf("store without a key: %v", err)
+	}
+	must(t, c.Bury(ctx, e.City, e.ID, e.DueAt, "cert"))
+	if err := c.Seal(ctx, e); !errors.Is(err, recording.ErrErased) {
+		t.Errorf("seal of the buried: %v", err)
+	}
+	if err := c.Store(ctx, e.City, e.ID, 1); !errors.Is(err, recording.ErrErased) {
+		t.Errorf("store of the buried: %v", err)
+	}
+	must(t, c.Open(ctx, e))
+	got, err := c.Get(ctx, e.City, e.ID)
+	if err != nil || got.State != recording.StateErased || got.Wrapped != nil {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func cities(t *testing.T, c recording.Catalogue) {
+	ctx := t.Context()
+	e := sealed(opened("aspen"), began)
+	must(t, c.Seal(ctx, e))
+	if _, err := c.Get(ctx, "helena", e.ID); !errors.Is(err, recording.ErrNotFound) {
+		t.Errorf("get: %v", err)
+	}
+	if _, err := c.Find(ctx, call.NewRecordingID()); !errors.Is(err, recording.ErrNotFound) {
+		t.Errorf("find: %v", err)
+	}
+	other := e
+	other.City, other.Wrapped = "helena", []byte("theirs")
+	for what, err := range map[string]error{
+		"seal":    c.Seal(ctx, other),
+		"store":   c.Store(ctx, "helena", e.ID, 1),
+		"destroy": c.DestroyKey(ctx, "helena", e.ID, began),
+		"bury":    c.Bury(ctx, "helena", e.ID, began, ""),
+	} {
+		if !errors.Is(err, recording.ErrNotFound) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	want(t, c, e)
+}
+
+func due(t *testing.T, c recording.Catalogue) {
+	ctx := t.Context()
+	var entries []recording.Entry
+	for i := range 5 {
+		e := sealed(opened(call.CityID(fmt.Sprint("city", i%2))), began.Add(time.Duration(i)*time.Microsecond))
+		must(t, c.Seal(ctx, e))
+		entries = append(entries, e)
+	}
+	must(t, c.Open(ctx, opened("aspen"))) // never due
+	must(t, c.DestroyKey(ctx, entries[0].City, entries[0].ID, entries[0].DueAt))
+	must(t, c.Bury(ctx, entries[1].City, entries[1].ID, entries[1].DueAt, ""))
+	for _, q := range []struct {
+		at    time.Time
+		limit int
+		want  []int
+	}{
+		{entries[0].DueAt.Add(-time.Microsecond), 10, nil},
+		{entries[0].DueAt, 10, []int{0}},
+		{entries[3].DueAt, 10, []int{2, 3, 0}},
+		{entries[3].DueAt, 2, []int{2, 3}},
+		{entries[4].DueAt.Add(time.Hour), 10, []int{2, 3, 4, 0}},
+	} {
+		got, err := c.Due(ctx, q.at, q.limit)
+		must(t, err)
+		var is, should [][]byte
+		for _, e := range got {
+			is = append(is, []byte(e.ID))
+		}
+		for _, i := range q.want {
+			should = append(should, []byte(entries[i].ID))
+		}
+		if !bytes.Equal(bytes.Join(is, nil), bytes.Join(should, nil)) {
+			t.Errorf("due at %v, %d at most: %d entries, want %v", q.at, q.limit, len(got), q.want)
+		}
+	}
+}
+
+func unfinished(t *testing.T, c recording.Catalogue) {
+	ctx := t.Context()
+	open, sealed1, stored, elsewhere := opened("aspen"), sealed(opened("helena"), began), sealed(opened("aspen"), began), opened("aspen")
+	elsewhere.Node = "n2"
+	must(t, c.Open(ctx, open))
+	must(t, c.Seal(ctx, sealed1))
+	must(t, c.Seal(ctx, stored))
+	must(t, c.Store(ctx, stored.City, stored.ID, 1))
+	must(t, c.Open(ctx, elsewhere))
+	got, err := c.Unfinished(ctx, "n1")
+	must(t, err)
+	ids := map[call.RecordingID]bool{}
+	for _, e := range got {
+		ids[e.ID] = true
+	}
+	if len(ids) != 2 || !ids[open.ID] || !ids[sealed1.ID] {
+		t.Errorf("%d entries: %v", len(got), ids)
+	}
+}
