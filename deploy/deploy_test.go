@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -313,5 +314,21 @@ func TestDashboard(t *testing.T) {
 			t.Errorf("panel %q shares its id or place, or shows nothing", p.Title)
 		}
 		ids[p.ID], places[p.GridPos] = true, true
+	}
+}
+
+// TestDependenciesAreExplained: docs/dependencies.md has each direct requirement of go.mod, in its version, and no other.
+func TestDependenciesAreExplained(t *testing.T) {
+	first, _, _ := strings.Cut(read(t, "../go.mod"), "\n)")
+	want := map[string]string{}
+	for _, m := range regexp.MustCompile(`(?m)^\t(\S+) (v\S+)$`).FindAllStringSubmatch(first, -1) {
+		want[m[1]] = m[2]
+	}
+	got := map[string]string{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(\\S+)` \\| (v\\S+) \\|").FindAllStringSubmatch(read(t, "../docs/dependencies.md"), -1) {
+		got[m[1]] = m[2]
+	}
+	if len(want) == 0 || !maps.Equal(want, got) {
+		t.Errorf("go.mod requires\n%v\ndocs/dependencies.md explains\n%v", want, got)
 	}
 }
