@@ -292,6 +292,9 @@ func (w *world) check() {
 			w.Errorf("seed %d: %s is left with a claim for %s", w.seed, r.Agent, r.Claim.Call)
 		}
 	}
+	if w.audit.refused > simCalls/10 {
+		w.Errorf("seed %d: %d bids were refused", w.seed, w.audit.refused)
+	}
 	for _, fault := range w.audit.faults {
 		w.Errorf("seed %d: %s", w.seed, fault)
 	}
@@ -305,6 +308,9 @@ type audit struct {
 	line   map[call.ID]*watched
 	fences map[call.AgentID]call.Fence
 	faults []string
+	// refused counts bids that the store did not grant. The board knows all that the store does but for what happens in
+	// the same instant.
+	refused int
 }
 
 // watched is a call in line: free since that time, if it is free.
@@ -383,6 +389,7 @@ func (a *audit) Claim(ctx context.Context, b routing.Bid, lease time.Duration) (
 	defer a.mu.Unlock()
 	p, r, err := a.Store.Claim(ctx, b, lease)
 	if err != nil {
+		a.refused++
 		return p, r, err
 	}
 	w := a.line[b.Call]
