@@ -19,6 +19,7 @@ type Config struct {
 	Admin        AdminConfig   `yaml:"admin"`
 	SIP          SIPConfig     `yaml:"sip"`
 	RTP          RTPConfig     `yaml:"rtp"`
+	Prompts      Path          `yaml:"prompts"` // directory of sounds that stand above the built-in ones; may be empty
 	Log          LogConfig     `yaml:"log"`
 	DrainTimeout time.Duration `yaml:"drain_timeout"` // how long SIGTERM waits for calls to end
 	Cities       []CityConfig  `yaml:"cities"`

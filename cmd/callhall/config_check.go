@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -48,6 +49,14 @@ var (
 func (c checker) node(cfg Config) {
 	c.name("node", cfg.Node, agentForm)
 	c.between("drain_timeout", cfg.DrainTimeout, 0, 24*time.Hour)
+	if cfg.Prompts == "" {
+		return
+	}
+	if info, err := os.Stat(string(cfg.Prompts)); err != nil {
+		c.fault("prompts", "directory %q: %v", string(cfg.Prompts), reason(err))
+	} else if !info.IsDir() {
+		c.fault("prompts", "%q is not a directory", string(cfg.Prompts))
+	}
 }
 
 // http refuses to carry tokens and sound over a network in the clear.

@@ -26,6 +26,9 @@ func (versionCmd) Run(term *terminal) error {
 	return thisBuild().write(term.Out, term.JSON)
 }
 
+// version is the version of the running binary: a tag, or "devel".
+func version() string { return thisBuild().Version }
+
 // thisBuild reads what the running binary says of itself.
 func thisBuild() build {
 	info, ok := debug.ReadBuildInfo()
