@@ -28,18 +28,18 @@ type Recipient string
 
 // The kinds of recipient.
 const (
-	RecipientEngine     Recipient = "ENG"  // this program only
-	RecipientAgent      Recipient = "AGT"  // the agent who handles the call
-	RecipientSupervisor Recipient = "SUP"  //
+	RecipientEngine     Recipient = "ENG" // this program only
+	RecipientAgent      Recipient = "AGT" // the agent who handles the call
+	RecipientSupervisor Recipient = "SUP"
 	RecipientCity       Recipient = "CITY" // another agency of the same city
-	RecipientCarrier    Recipient = "TRK"  //
+	RecipientCarrier    Recipient = "TRK"
 	RecipientPSAP       Recipient = "PSAP" // 911
 	RecipientPolice     Recipient = "LE"   // police or court
 	RecipientPublic     Recipient = "PUB"  // who asks for public records
 	RecipientSubject    Recipient = "SUBJ" // the caller, verified
 	RecipientVendor     Recipient = "VEND" // who runs this program, and their contractors
 	RecipientPrivate    Recipient = "PRIV" // a private third party
-	RecipientOtherCity  Recipient = "XT"   //
+	RecipientOtherCity  Recipient = "XT"   // another city and whoever works for it
 	RecipientUnlisted   Recipient = "unlisted"
 )
 

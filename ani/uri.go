@@ -129,10 +129,11 @@ func splitParams(s string) (string, map[string]string) {
 }
 
 func unescape(s string) string {
-	if u, err := url.PathUnescape(s); err == nil {
-		return strings.TrimSpace(u)
+	u, err := url.PathUnescape(s)
+	if err != nil {
+		return s // a broken escape keeps its "%" and is then no number
 	}
-	return "" // a broken escape is not a number
+	return strings.TrimSpace(u)
 }
 
 // number returns the digits of a in E.164 order without "+", or "" when it is no number that can be called.
