@@ -20,7 +20,7 @@ mount --bind "$STATE" "$STATE"
 mount -o remount,bind,ro /
 umask 0077
 cd "$STATE"
-exec prlimit --core=0 --nofile=65536 setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all --inh-caps=-all --no-new-privs "$@"
+exec prlimit --core=0 setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all --inh-caps=-all --no-new-privs "$@"
 `
 
 // confined prepares a command to run in the unit's restrictions, with a directory of its own to write to.
