@@ -16,6 +16,7 @@ type board struct {
 	desks     map[call.AgentID]*desk
 	lines     map[call.QueueID]*line
 	deadlines *ordered[deadline]
+	moved     map[*line]bool // where somebody's place has changed since it was told
 	rev       uint64
 	// claimed is told when an agent's claim has changed.
 	claimed func(was, is Claim)
@@ -52,7 +53,6 @@ type line struct {
 	order  *ordered[callKey]
 	states map[State]int
 	onDuty int
-	moved  bool // somebody's place has changed since it was told
 	newsAt time.Time
 }
 
@@ -77,7 +77,7 @@ func (d deadline) before(o deadline) bool {
 // newBoard returns a board on which nobody waits and nobody has signed in.
 func newBoard(conf *settings, now time.Time, claimed func(was, is Claim)) *board {
 	b := &board{conf: conf, lineup: newLineup(), seats: map[call.ID]*seat{}, desks: map[call.AgentID]*desk{},
-		lines: map[call.QueueID]*line{}, deadlines: newOrdered[deadline](), claimed: claimed}
+		lines: map[call.QueueID]*line{}, moved: map[*line]bool{}, deadlines: newOrdered[deadline](), claimed: claimed}
 	for _, q := range conf.Queues {
 		b.lines[q.ID] = &line{order: newOrdered[callKey](), states: map[State]int{}}
 	}
@@ -131,7 +131,7 @@ func (b *board) setPlace(p Place, now time.Time) {
 		s = &seat{}
 		b.seats[p.Call] = s
 		l.order.add(keyOf(p))
-		l.moved = l.moved || l.order.rank(keyOf(p)) < l.order.size()-1
+		b.move(l, keyOf(p))
 	}
 	if s.Agent != "" && p.Agent == "" && len(p.Excluded) == len(s.Excluded) {
 		s.heldOff = now.Add(settleTime) // taken back: the call is still seeing to the end of that ringing
@@ -151,8 +151,15 @@ func (b *board) removePlace(id call.ID) {
 	b.unlistCall(s)
 	b.deadlines.remove(s.wake)
 	l := b.lines[s.Queue]
-	l.moved = l.moved || l.order.rank(keyOf(s.Place)) < l.order.size()-1
+	b.move(l, keyOf(s.Place))
 	l.order.remove(keyOf(s.Place))
+}
+
+// move notes that those behind k have moved, if there are any.
+func (b *board) move(l *line, k callKey) {
+	if l.order.rank(k) < l.order.size()-1 {
+		b.moved[l] = true
+	}
 }
 
 func (b *board) unlistCall(s *seat) {

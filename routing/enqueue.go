@@ -65,13 +65,27 @@ func (s *Service) Enqueue(ctx context.Context, w call.Waiting, in *call.Inbox) e
 	defer cancel()
 	err = c.store.Put(step, t.place, q.MaxLength)
 	if err == nil {
-		return nil
+		return c.stillWaits(step, t)
 	}
 	c.withdraw(t)
 	if errors.Is(err, call.ErrQueueFull) {
 		return fmt.Errorf("queue %s: place call %s: %w", w.Queue, w.Call, err)
 	}
 	return fmt.Errorf("queue %s: place call %s: %w: %w", w.Queue, w.Call, call.ErrUnavailable, err)
+}
+
+// stillWaits sees to it that a call which left while its place was being put does not stay in line.
+func (c *city) stillWaits(ctx context.Context, t *ticket) error {
+	c.mu.Lock()
+	_, waits := c.tickets[t.place.Call]
+	c.mu.Unlock()
+	if waits {
+		return nil
+	}
+	if _, err := c.store.Drop(ctx, c.conf.ID, t.place.Call); err != nil {
+		c.log.Error("place not given up, the reconciler will", "call", t.place.Call, "err", err)
+	}
+	return nil
 }
 
 // issue keeps the ticket until ctx ends. A call that stands in line already keeps its open offer.

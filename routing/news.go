@@ -27,17 +27,15 @@ func (c *city) tell(t *ticket, place int, now time.Time) {
 func (c *city) tellPlaces(now time.Time) (next time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, l := range c.board.lines {
-		if !l.moved {
-			continue
-		}
+	for l := range c.board.moved {
 		if !now.Before(l.newsAt) {
 			l.newsAt = now.Add(newsEvery)
-			l.moved = c.tellLine(l, now)
+			if !c.tellLine(l, now) {
+				delete(c.board.moved, l)
+				continue
+			}
 		}
-		if l.moved {
-			next = earlier(next, l.newsAt)
-		}
+		next = earlier(next, l.newsAt)
 	}
 	return next
 }

@@ -337,6 +337,31 @@ func TestCallerLeaves(t *testing.T) {
 	}, "ana")
 }
 
+// slow is a store in which a call leaves while its place is being put.
+type slow struct {
+	*memstore.Store
+	meanwhile func()
+}
+
+func (s *slow) Put(ctx context.Context, p routing.Place, limit int) error {
+	s.meanwhile()
+	return s.Store.Put(ctx, p, limit)
+}
+
+func TestCallerLeavesWhileEnqueued(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{Store: memstore.New(time.Now)}
+		h := open(t, s, oneCity("ana"))
+		ctx, leave := context.WithCancel(t.Context())
+		s.meanwhile = func() { leave(); synctest.Wait() }
+		if err := h.Enqueue(ctx, call.Waiting{City: metro, Call: "cl_a", Queue: general, Since: time.Now()}, call.NewInbox()); err != nil {
+			t.Fatal(err)
+		}
+		h.waiting(0)
+		h.stop()
+	})
+}
+
 func TestAgentGoesWhileRinging(t *testing.T) {
 	for name, goes := range map[string]func(h *hall){
 		"unregisters": func(h *hall) { h.Unregistered(h.Context(), metro, "ana", "gone") },
