@@ -181,8 +181,8 @@ func TestRelayOverSockets(t *testing.T) {
 		if q := a.stream.Quality(); q.Received != 25 || q.Sent != 25 || q.Rejected != 50 || q.Lost != 0 || q.MOS < 4 {
 			t.Errorf("quality %+v", q)
 		}
-		if len(a.told.packets) != 25 || len(a.told.packets[3].Payload) != frameSize {
-			t.Errorf("tapped %d packets", len(a.told.packets))
+		if len(a.told.all().packets) != 25 || len(a.told.all().packets[3].Payload) != frameSize {
+			t.Errorf("tapped %d packets", len(a.told.all().packets))
 		}
 	})
 }
@@ -239,7 +239,7 @@ func TestClosedPortIsDeaf(t *testing.T) {
 			t.Error("the port's next stream is deaf too")
 		}
 		again.Tap(nil)
-		if n := len(p.told.packets); n != 1 || again.Local() != port {
+		if n := len(p.told.all().packets); n != 1 || again.Local() != port {
 			t.Errorf("the next stream heard %d packets, want its own one", n)
 		}
 	})
@@ -273,8 +273,8 @@ func TestKeysReportsAndQuietOverSockets(t *testing.T) {
 		for _, key := range "31#A" {
 			s.SendDigit(key, 0)
 		}
-		if !eventually(func() bool { return h.keys() == "31#A" }) {
-			t.Errorf("heard %q", h.keys())
+		if !eventually(func() bool { return h.all().digits == "31#A" }) {
+			t.Errorf("heard %q", h.all().digits)
 		}
 		s.Play(Tone(440, 0.5, time.Second), true)
 		far.Play(Tone(880, 0.5, time.Second), true)
@@ -285,11 +285,60 @@ func TestKeysReportsAndQuietOverSockets(t *testing.T) {
 			t.Errorf("quality %+v", q)
 		}
 		s.Close()
-		quiet := func() bool { h.mu.Lock(); defer h.mu.Unlock(); return len(h.quiet) == 1 }
+		quiet := func() bool { return len(h.all().quiet) == 1 }
 		if !eventually(quiet) {
 			t.Error("quiet was not told")
 		}
 	})
+}
+
+func TestIPv6(t *testing.T) {
+	loopback := netip.IPv6Loopback()
+	if c, err := net.ListenUDP("udp6", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback, 0))); err != nil {
+		t.Skipf("this machine has no IPv6: %v", err)
+	} else {
+		c.Close()
+	}
+	for name, carry := range map[string]func(*loop) (carrier, error){"best": newCarrier, "sockets": newSocketCarrier} {
+		t.Run(name, func(t *testing.T) {
+			e, err := open(Config{Addr: loopback, PortMin: 21000, PortMax: 29000}, carry)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer closeEngine(t, e)
+			a := newPhone(t, e, nil, "::1", PCMU)
+			b := newPhone(t, e, a.stream, "::1", PCMU)
+			Join(a.stream, b.stream)
+			a.say(Tone(440, 0.5, time.Second))
+			if _, ok := b.hears(); !ok {
+				t.Error("nothing came through")
+			}
+		})
+	}
+}
+
+// A stream is little more than its counters: two of them, as a call has, fit in 30 KiB many times.
+func TestMemoryOfAStream(t *testing.T) {
+	const streams = 200
+	e := openReal(t, newCarrier, 1)
+	defer closeEngine(t, e)
+	inUse := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc + m.StackInuse
+	}
+	before := inUse()
+	for range streams {
+		if _, err := e.Lease(nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	each := (int64(inUse()) - int64(before)) / streams
+	t.Logf("%d bytes each", each)
+	if runtime.GOOS == "linux" && each > 4<<10 {
+		t.Errorf("a stream takes %d bytes", each)
+	}
 }
 
 func TestGoodbyeOverSockets(t *testing.T) {

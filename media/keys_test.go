@@ -44,7 +44,7 @@ func TestDigitIsToldOnceAndRelayed(t *testing.T) {
 		a.sendEvent(ts, event(11, true, 480)) // a copy of the end, very late
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if got := a.told.keys(); got != "#" {
+		if got := a.told.all().digits; got != "#" {
 			t.Errorf("told of %q", got)
 		}
 		sent := rtpTo(t, c.take(), b.addr)
@@ -65,7 +65,7 @@ func TestDigitIsToldOnceAndRelayed(t *testing.T) {
 		if got := rtpTo(t, c.take(), b.addr); len(got) > 0 {
 			t.Error("event sent to a party that did not negotiate it")
 		}
-		if got := a.told.keys(); got != "#1" {
+		if got := a.told.all().digits; got != "#1" {
 			t.Errorf("told of %q", got)
 		}
 	})
@@ -80,12 +80,12 @@ func TestDigitWhoseEndIsLost(t *testing.T) {
 		p.sendEvent(1000, event(5, false, 320))
 		time.Sleep(100 * time.Millisecond)
 		synctest.Wait()
-		if got := p.told.keys(); got != "" {
+		if got := p.told.all().digits; got != "" {
 			t.Errorf("told of %q while it may still be pressed", got)
 		}
 		time.Sleep(100 * time.Millisecond)
 		synctest.Wait()
-		if got := p.told.keys(); got != "5" {
+		if got := p.told.all().digits; got != "5" {
 			t.Errorf("told of %q", got)
 		}
 		p.sendEvent(3000, event(6, false, 160))
@@ -93,7 +93,7 @@ func TestDigitWhoseEndIsLost(t *testing.T) {
 		p.sendEvent(7000, event(16, true, 160))
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if got := p.told.keys(); got != "567" {
+		if got := p.told.all().digits; got != "567" {
 			t.Errorf("told of %q", got)
 		}
 	})
@@ -151,7 +151,7 @@ func TestSendDigit(t *testing.T) {
 		if sent[len(sent)-1].PayloadType != 0 {
 			t.Error("music does not go on after the keys")
 		}
-		if got := far.told.keys(); got != "31" {
+		if got := far.told.all().digits; got != "31" {
 			t.Errorf("the far side heard %q", got)
 		}
 	})

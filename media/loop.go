@@ -1,6 +1,7 @@
 package media
 
 import (
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -97,7 +98,7 @@ func (l *loop) arm(now time.Time) {
 func (l *loop) enter(s *Stream, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s.slot = int64(len(l.streams)) % slots // in turn, so that they spread
+	s.slot = rand.Int64N(slots)
 	l.streams = append(l.streams, s)
 	l.arm(now)
 }

@@ -115,9 +115,8 @@ type party struct {
 	told    told
 }
 
-// told is a Handler and a Tap that keep what they are told.
-type told struct {
-	mu      sync.Mutex
+// facts is what a handler and a tap were told.
+type facts struct {
 	digits  string
 	played  []time.Time
 	quiet   []time.Duration
@@ -125,29 +124,39 @@ type told struct {
 	packets []call.Packet
 }
 
-func (h *told) Digit(key rune) { h.mu.Lock(); defer h.mu.Unlock(); h.digits += string(key) }
-func (h *told) Played(*Clip) {
+// told is a Handler that keeps what it is told.
+type told struct {
+	mu    sync.Mutex
+	facts facts
+}
+
+// change adds to the facts.
+func (h *told) change(add func(f *facts)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.played = append(h.played, time.Now())
+	add(&h.facts)
 }
-func (h *told) Quiet(d time.Duration) { h.mu.Lock(); defer h.mu.Unlock(); h.quiet = append(h.quiet, d) }
-func (h *told) Heard()                { h.mu.Lock(); defer h.mu.Unlock(); h.heard++ }
+
+func (h *told) Digit(key rune)        { h.change(func(f *facts) { f.digits += string(key) }) }
+func (h *told) Played(*Clip)          { h.change(func(f *facts) { f.played = append(f.played, time.Now()) }) }
+func (h *told) Quiet(d time.Duration) { h.change(func(f *facts) { f.quiet = append(f.quiet, d) }) }
+func (h *told) Heard()                { h.change(func(f *facts) { f.heard++ }) }
 
 // tapped keeps packets.
 type tapped struct{ *told }
 
 func (h tapped) Heard(p call.Packet) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	p.Payload = slices.Clone(p.Payload)
-	h.packets = append(h.packets, p)
+	h.change(func(f *facts) { f.packets = append(f.packets, p) })
 }
 
-func (h *told) keys() string {
+// all is what was told so far.
+func (h *told) all() facts {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.digits
+	f := h.facts
+	f.played, f.quiet, f.packets = slices.Clone(f.played), slices.Clone(f.quiet), slices.Clone(f.packets)
+	return f
 }
 
 // newParty leases a stream for a party at 127.0.0.port, with both directions open.

@@ -58,7 +58,7 @@ func (s *Stream) admit(at time.Time, from netip.AddrPort, b []byte) (p arrival, 
 		return p, nil, n
 	}
 	p, ok := s.check(from, b)
-	if !ok {
+	if !ok || p.kind == kindUnknown && !s.fixed { // only what was negotiated teaches us an address
 		s.rejected++
 		return p, nil, n
 	}
@@ -113,7 +113,8 @@ func (s *Stream) learn(from netip.AddrPort) {
 	}
 	s.fixed = true
 	if from != s.remote {
-		s.remote, s.rtcpTo = from, above(from)
+		s.remote = from
+		s.rtcpTo = s.rtcpAddress()
 	}
 }
 

@@ -24,8 +24,8 @@ func TestOnlyThePartyIsHeard(t *testing.T) {
 		strike()
 		relayFor(a, 3)
 		strike()
-		if a.told.heard != 1 || len(a.told.packets) != 3 {
-			t.Errorf("heard %d times, tapped %d packets", a.told.heard, len(a.told.packets))
+		if a.told.all().heard != 1 || len(a.told.all().packets) != 3 {
+			t.Errorf("heard %d times, tapped %d packets", a.told.all().heard, len(a.told.all().packets))
 		}
 		sent := c.take()
 		if n := rtpTo(t, sent, b.addr); len(n) != 3 {
@@ -71,12 +71,15 @@ func TestSourceIsLearnedOnce(t *testing.T) {
 
 		p.sendFrom(stranger, p.next, frame(1))
 		p.deliver(nat, []byte("not RTP at all"))
+		odd := p.next
+		odd.PayloadType = 77
+		p.sendFrom(late, odd, frame(2))
 		p.sendFrom(nat, p.next, frame(2))
 		p.next.SequenceNumber++
 		p.sendFrom(late, p.next, frame(3))
 		p.sendFrom(p.addr, p.next, frame(3))
 		p.sendFrom(nat, p.next, frame(4))
-		if q := p.stream.Quality(); q.Received != 2 || q.Rejected != 4 {
+		if q := p.stream.Quality(); q.Received != 2 || q.Rejected != 5 {
 			t.Errorf("quality %+v", q)
 		}
 		p.stream.Play(clipOf(10), true)
@@ -98,6 +101,42 @@ func TestSourceIsLearnedOnce(t *testing.T) {
 			if s.to != params.Remote {
 				t.Fatalf("sound goes to %v", s.to)
 			}
+		}
+	})
+}
+
+// Reports to a party behind a NAT go above its learned port, until its own come from somewhere, which is believed once.
+func TestReportsBehindNAT(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, c := memoryEngine(t, nil)
+		p := newParty(t, e, c, "10.1.2.3:4000", PCMU)
+		params := p.params(PCMU)
+		params.RemoteRTCP, params.Learn = netip.MustParseAddrPort("10.1.2.3:4001"), netip.MustParseAddr("127.0.0.5")
+		p.stream.Set(params)
+		goes := func(want string) {
+			t.Helper()
+			c.take()
+			time.Sleep(10 * time.Second)
+			synctest.Wait()
+			for _, s := range c.take() {
+				if s.to != netip.MustParseAddrPort(want) {
+					t.Fatalf("a report goes to %v, want %s", s.to, want)
+				}
+			}
+		}
+		rr := []byte{0x80, 201, 0, 1, 0, 0, 0, 1}
+		p.report(netip.MustParseAddrPort("127.0.0.5:60000"), rr) // before the first sound
+		goes("10.1.2.3:4001")
+		p.sendFrom(netip.MustParseAddrPort("127.0.0.5:61000"), p.next, frame(1))
+		goes("127.0.0.5:61001")
+		p.report(netip.MustParseAddrPort("127.0.0.66:62000"), rr)
+		p.report(netip.MustParseAddrPort("127.0.0.5:62000"), rr)
+		p.report(netip.MustParseAddrPort("127.0.0.5:62002"), rr)
+		goes("127.0.0.5:62000")
+		p.stream.Set(params)
+		goes("127.0.0.5:62000")
+		if q := p.stream.Quality(); q.Rejected != 2 {
+			t.Errorf("quality %+v", q)
 		}
 	})
 }
@@ -128,7 +167,7 @@ func TestMalformedIsDropped(t *testing.T) {
 		p.deliver(p.addr, good)
 		p.next.PayloadType = 77
 		p.send(frame(1)) // RTP, but of a kind that nobody agreed on
-		if got := p.told.packets; len(got) != 1 || string(got[0].Payload) != "\x11\x22" {
+		if got := p.told.all().packets; len(got) != 1 || string(got[0].Payload) != "\x11\x22" {
 			t.Errorf("tapped %v", got)
 		}
 	})

@@ -103,19 +103,29 @@ func (s *Stream) Set(p Params) {
 	p.Remote, p.RemoteRTCP, p.Learn = unmapPort(p.Remote), unmapPort(p.RemoteRTCP), p.Learn.Unmap()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p.Remote != s.params.Remote || p.Learn != s.params.Learn {
+	now := s.now()
+	s.longestQuiet = max(s.longestQuiet, s.quietFor(now))
+	s.quietFrom, s.alive = now, now
+	before := s.params
+	s.params = p
+	moved := p.Remote != before.Remote || p.Learn != before.Learn
+	if moved {
 		s.remote, s.fixed = p.Remote, !p.Learn.IsValid()
 	}
-	if now := s.now(); p.Receive {
-		s.quietFrom, s.alive = now, now
-	} else {
-		s.longestQuiet = max(s.longestQuiet, s.quietFor(now))
+	if moved || p.RemoteRTCP != before.RemoteRTCP {
+		s.rtcpTo, s.rtcpFixed = s.rtcpAddress(), false
 	}
-	s.params = p
-	s.rtcpTo = p.RemoteRTCP
-	if !p.RemoteRTCP.IsValid() || s.remote != p.Remote {
-		s.rtcpTo = above(s.remote)
+}
+
+// rtcpAddress is where reports go, as far as the negotiation tells: a party whose RTP is behind a NAT cannot know.
+func (s *Stream) rtcpAddress() netip.AddrPort {
+	switch {
+	case s.muxed():
+		return s.remote
+	case s.params.RemoteRTCP.IsValid() && s.remote == s.params.Remote:
+		return s.params.RemoteRTCP
 	}
+	return above(s.remote)
 }
 
 // unmapPort turns an IPv4 address in IPv6 clothes into itself.

@@ -62,7 +62,7 @@ func TestClipIsPacedExactly(t *testing.T) {
 				t.Errorf("packet %d is %v off", i, s.at.Sub(want))
 			}
 		}
-		if n := len(p.told.played); n != 1 || !p.told.played[0].Equal(sent[49].at.Add(Ptime)) {
+		if n := len(p.told.all().played); n != 1 || !p.told.all().played[0].Equal(sent[49].at.Add(Ptime)) {
 			t.Errorf("told of its end %d times, or not when the last packet was heard", n)
 		}
 	})
@@ -88,8 +88,8 @@ func TestLoopedClipNeverEnds(t *testing.T) {
 		p.stream.Stop()
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if got := rtpTo(t, c.take(), p.addr); len(got) > 0 || len(p.told.played) > 0 {
-			t.Errorf("sent %d packets after Stop, told of %d ends", len(got), len(p.told.played))
+		if got := rtpTo(t, c.take(), p.addr); len(got) > 0 || len(p.told.all().played) > 0 {
+			t.Errorf("sent %d packets after Stop, told of %d ends", len(got), len(p.told.all().played))
 		}
 	})
 }
@@ -240,7 +240,7 @@ func TestRelayBetweenLaws(t *testing.T) {
 		if toA.PayloadType != 0 || distance(-8000, DecodeULaw(toA.Payload[0])) > 400 {
 			t.Errorf("µ-law side got type %d, %d", toA.PayloadType, DecodeULaw(toA.Payload[0]))
 		}
-		if p := b.told.packets[0]; p.Type != 8 || p.Payload[0] != EncodeALaw(-8000) {
+		if p := b.told.all().packets[0]; p.Type != 8 || p.Payload[0] != EncodeALaw(-8000) {
 			t.Errorf("the tap got type %d and %#02x, not what came", p.Type, p.Payload[0])
 		}
 		b.next.PayloadType = 13
@@ -266,10 +266,10 @@ func TestHeldDirectionsAreSilent(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		sent := c.take()
-		if toA, toB := rtpTo(t, sent, a.addr), rtpTo(t, sent, b.addr); len(toA)+len(toB)+len(a.told.packets) > 0 {
-			t.Errorf("held: %d packets to it, %d from it, %d tapped", len(toA), len(toB), len(a.told.packets))
+		if toA, toB := rtpTo(t, sent, a.addr), rtpTo(t, sent, b.addr); len(toA)+len(toB)+len(a.told.all().packets) > 0 {
+			t.Errorf("held: %d packets to it, %d from it, %d tapped", len(toA), len(toB), len(a.told.all().packets))
 		}
-		if len(a.told.played) != 1 {
+		if len(a.told.all().played) != 1 {
 			t.Error("the clip's time did not run")
 		}
 	})
@@ -280,17 +280,19 @@ func TestQuietAndHeard(t *testing.T) {
 		e, c := memoryEngine(t, func(cfg *Config) { cfg.SilenceLimit = 3 * time.Second })
 		p := newParty(t, e, c, "127.0.0.5:4000", PCMU)
 		relayFor(p, 10)
-		if p.told.heard != 1 || len(p.told.quiet) != 0 {
-			t.Fatalf("while it speaks: heard %d, quiet %v", p.told.heard, p.told.quiet)
+		synctest.Wait()
+		if p.told.all().heard != 1 || len(p.told.all().quiet) != 0 {
+			t.Fatalf("while it speaks: heard %d, quiet %v", p.told.all().heard, p.told.all().quiet)
 		}
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if q := p.told.quiet; len(q) != 1 || q[0] < 3*time.Second || q[0] > 3300*time.Millisecond {
+		if q := p.told.all().quiet; len(q) != 1 || q[0] < 3*time.Second || q[0] > 3300*time.Millisecond {
 			t.Errorf("quiet told as %v", q)
 		}
 		relayFor(p, 10)
-		if p.told.heard != 2 {
-			t.Errorf("heard told %d times", p.told.heard)
+		synctest.Wait()
+		if p.told.all().heard != 2 {
+			t.Errorf("heard told %d times", p.told.all().heard)
 		}
 		if l := p.stream.Quality().LongestQuiet; l < 10*time.Second || l > 10*time.Second+2*Ptime {
 			t.Errorf("longest quiet is %v", l)
@@ -300,7 +302,7 @@ func TestQuietAndHeard(t *testing.T) {
 		p.stream.Set(held)
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if len(p.told.quiet) != 1 {
+		if len(p.told.all().quiet) != 1 {
 			t.Error("a held stream was told to be quiet")
 		}
 	})
