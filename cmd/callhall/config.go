@@ -26,7 +26,12 @@ type Config struct {
 
 	// Development is set when there was no file: loopback only, secrets made at start (MakeSecrets).
 	Development bool `yaml:"-"`
+
+	file string // where it was read from; empty in development
 }
+
+// origin is the file that the configuration was read from, as it was named.
+func (c Config) origin() string { return c.file }
 
 // HTTPConfig is the listener of the API.
 type HTTPConfig struct {
@@ -171,6 +176,7 @@ func Load(path string, env []string, flags ...Setting) (Config, []Fault) {
 	d := newDecoder(path)
 	if path != "" {
 		cfg = defaults()
+		cfg.file = path
 		d.readFile(path, &cfg)
 	}
 	d.apply(&cfg, d.fromEnvironment(env))

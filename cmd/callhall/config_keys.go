@@ -10,7 +10,7 @@ import (
 // fieldOf is v's field for key.
 func fieldOf(v reflect.Value, key string) (reflect.Value, bool) {
 	for i := range v.NumField() {
-		if tag := v.Type().Field(i).Tag.Get("yaml"); tag == key && tag != "-" {
+		if tag := v.Type().Field(i).Tag.Get("yaml"); tag == key && tag != "-" && tag != "" {
 			return v.Field(i), true
 		}
 	}
@@ -21,7 +21,7 @@ func fieldOf(v reflect.Value, key string) (reflect.Value, bool) {
 func keysOf(t reflect.Type) []string {
 	var keys []string
 	for i := range t.NumField() {
-		if tag := t.Field(i).Tag.Get("yaml"); tag != "-" {
+		if tag := t.Field(i).Tag.Get("yaml"); tag != "-" && tag != "" {
 			keys = append(keys, tag)
 		}
 	}
@@ -43,7 +43,7 @@ func keysUnder(v reflect.Value, path string) []Key {
 	var keys []Key
 	for i := range v.NumField() {
 		tag := v.Type().Field(i).Tag.Get("yaml")
-		if tag == "-" {
+		if tag == "-" || tag == "" {
 			continue
 		}
 		at, field := join(path, tag), v.Field(i)

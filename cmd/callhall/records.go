@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -13,6 +14,7 @@ import (
 	"unicode"
 
 	"callhall/call"
+	"callhall/console"
 )
 
 // recordsCmd reads call records over the API. A caller's number is not among what it can show.
@@ -224,13 +226,16 @@ type recordsAudio struct {
 	access
 	Recording string `arg:"" name:"recording" help:"The recording: rec_…"`
 	Output    string `short:"o" required:"" placeholder:"FILE" help:"New file to write to; - is standard output."`
-	Reason    string `required:"" help:"Why you listen. It is kept in the ledger."`
+	Reason    string `required:"" help:"Why you listen: quality-review, training, complaint, … The ledger keeps it."`
 }
 
 // Run fetches the recording.
 func (c recordsAudio) Run(ctx context.Context, term *terminal) error {
 	if !call.ValidID("rec", c.Recording) {
 		return badUsage{fmt.Errorf("%q is not a recording's id; records show CALL names it", c.Recording)}
+	}
+	if !slices.Contains(console.PlayReasons(), c.Reason) {
+		return badUsage{fmt.Errorf("--reason: %q is none; it is one of %s", c.Reason, strings.Join(console.PlayReasons(), ", "))}
 	}
 	server, err := c.dial(term, recordsRole)
 	if err != nil {

@@ -63,7 +63,7 @@ func server(t *testing.T, asked *[]string) string {
 		answer(w, map[string]any{"title": "Not Found", "detail": "there is no such call in this city"})
 	})
 	mux.HandleFunc("GET /api/v1/recordings/{id}/media", func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Query().Get("reason") == "break" {
+		if r.URL.Query().Get("reason") == "technical" {
 			w.Header().Set("Content-Length", "100")
 		}
 		fmt.Fprint(w, "RIFF")
@@ -156,20 +156,23 @@ func TestRecordsFiles(t *testing.T) {
 		_, errs, code := verb(t, append([]string{"records", "audio", recA, "-o", file, "--reason", reason}, flags...)...)
 		return errs, code
 	}
-	if errs, code := audio("a.wav", "quality review"); code != 0 {
+	if errs, code := audio("a.wav", "quality-review"); code != 0 {
 		t.Errorf("exit %d, %s", code, errs)
 	}
 	info, err := os.Stat("a.wav")
 	if err != nil || info.Size() != 4 || info.Mode().Perm() != 0o600 {
 		t.Errorf("the recording is kept as %v, %v", info, err)
 	}
-	if want := "/api/v1/recordings/" + recA + "/media?reason=quality+review"; (*asked)[0] != want {
+	if want := "/api/v1/recordings/" + recA + "/media?reason=quality-review"; (*asked)[0] != want {
 		t.Errorf("asked %s, want %s", (*asked)[0], want)
 	}
-	if errs, code := audio("a.wav", "again"); code != exitFailed || !strings.Contains(errs, "file exists") {
+	if errs, code := audio("a.wav", "training"); code != exitFailed || !strings.Contains(errs, "file exists") {
 		t.Errorf("an old file is written over: exit %d, %s", code, errs)
 	}
-	if errs, code := audio("b.wav", "break"); code != exitFailed || !strings.Contains(errs, "unexpected EOF") {
+	if errs, code := audio("b.wav", "just so"); code != exitUsage || !strings.Contains(errs, "quality-review, training") {
+		t.Errorf("a reason that is none: exit %d, %s", code, errs)
+	}
+	if errs, code := audio("b.wav", "technical"); code != exitFailed || !strings.Contains(errs, "unexpected EOF") {
 		t.Errorf("an answer that breaks off: exit %d, %s", code, errs)
 	}
 	if _, err := os.Stat("b.wav"); err == nil {
