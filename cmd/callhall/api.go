@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -98,7 +99,7 @@ func (c *api) get(ctx context.Context, path string, query url.Values) (*http.Res
 		return nil, fmt.Errorf("ask for %s: %w", path, err)
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token)
-	answer, err := c.http.Do(req)
+	answer, err := c.patiently(req)
 	if err != nil {
 		return nil, fmt.Errorf("no answer from %s; is callhall serve running there? %w", c.base, cause(err))
 	}
@@ -107,6 +108,34 @@ func (c *api) get(ctx context.Context, path string, query url.Values) (*http.Res
 		return nil, readProblem(answer)
 	}
 	return answer, nil
+}
+
+// patience is how often a request is made again when the server asks for time, as it does of long lists.
+const patience = 5
+
+// patiently sends req, and again after the time that a 429 asks for (RFC 6585 §4).
+func (c *api) patiently(req *http.Request) (*http.Response, error) {
+	for try := 1; ; try++ {
+		answer, err := c.http.Do(req)
+		if err != nil || answer.StatusCode != http.StatusTooManyRequests || try == patience {
+			return answer, err
+		}
+		answer.Body.Close()
+		select {
+		case <-time.After(pause(answer.Header.Get("Retry-After"))):
+		case <-req.Context().Done():
+			return nil, req.Context().Err()
+		}
+	}
+}
+
+// pause reads a Retry-After in seconds; a second where there is none, a minute at the most.
+func pause(retryAfter string) time.Duration {
+	seconds, err := strconv.Atoi(retryAfter)
+	if err != nil || seconds < 0 {
+		seconds = 1
+	}
+	return min(time.Duration(seconds)*time.Second, time.Minute)
 }
 
 // cause is err without the URL that net/http puts before it.

@@ -204,3 +204,30 @@ func TestDefaultToken(t *testing.T) {
 		t.Errorf("exit %d, %s", code, errs)
 	}
 }
+
+// TestPatience: a server that asks for time is asked again, but not for ever.
+func TestPatience(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "token", "correct horse\n", 0o600)
+	asked, busy := 0, 2
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked++; asked <= busy {
+			w.Header().Set("Retry-After", "0")
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		fmt.Fprint(w, "an export")
+	}))
+	t.Cleanup(s.Close)
+	export := []string{"records", "export", "--url", s.URL, "--token-file", "token"}
+	if out, errs, code := verb(t, export...); code != 0 || out != "an export" || asked != 3 {
+		t.Errorf("after %d requests: exit %d, %s%s", asked, code, out, errs)
+	}
+	asked, busy = 0, 1000
+	if _, errs, code := verb(t, export...); code != exitFailed || !strings.Contains(errs, "429: Too Many Requests") || asked != patience {
+		t.Errorf("after %d requests: exit %d, %s", asked, code, errs)
+	}
+	for text, want := range map[string]time.Duration{"": time.Second, "7": 7 * time.Second, "soon": time.Second, "-1": time.Second, "9999": time.Minute} {
+		equal(t, "pause "+text, pause(text), want)
+	}
+}
