@@ -34,8 +34,9 @@ type cityLog struct {
 	closed bool
 	wake   chan struct{} // one slot
 
-	edge edge // owned by run
-	lost bool // the last commit failed: edge is read again first
+	edge edge  // owned by run
+	kept int64 // leaves that are durable for sure; owned by run
+	lost bool  // the last commit failed: edge is read again first
 
 	signing sync.Mutex // guards signed
 	signed  signedHead
@@ -58,6 +59,7 @@ func (l *Ledger) openCity(ctx context.Context, city call.CityID) (*cityLog, erro
 	if c.edge, err = readEdge(ctx, l.store, city, size); err != nil {
 		return c, err
 	}
+	c.kept = size
 	if last == nil {
 		if size > 0 {
 			l.cfg.Log.Warn("ledger has leaves but the witness has no checkpoint: nothing to compare with", "city", city)
@@ -174,21 +176,22 @@ func (c *cityLog) write(batch []*request) error {
 	if err := c.recover(ctx); err != nil {
 		return err
 	}
-	next := c.edge.clone()
-	b := Batch{From: next.size, Bodies: make([]Body, len(batch))}
+	b := Batch{From: c.edge.size, Bodies: make([]Body, len(batch))}
 	for i, r := range batch {
-		b.Bodies[i] = Body{Index: next.size, Salt: r.salt, Text: r.body}
-		next.add(r.hash)
+		b.Bodies[i] = Body{Index: c.edge.size, Salt: r.salt, Text: r.body}
+		c.edge.add(r.hash)
 	}
-	b.Tiles = next.changed()
+	b.Tiles = c.edge.changed()
 	if err := c.ledger.store.Append(ctx, c.name, b); err != nil {
 		c.lost = true
 		return err
 	}
-	c.edge = next
+	c.edge.settle()
+	c.kept = c.edge.size
 	return nil
 }
 
+// recover reads the edge again after a commit that failed.
 func (c *cityLog) recover(ctx context.Context) error {
 	if !c.lost {
 		return nil
@@ -197,14 +200,14 @@ func (c *cityLog) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if size < c.edge.size {
-		return fmt.Errorf("%w: there were %d leaves, now there are %d", ErrForked, c.edge.size, size)
+	if size < c.kept {
+		return fmt.Errorf("%w: there were %d leaves, now there are %d", ErrForked, c.kept, size)
 	}
 	e, err := readEdge(ctx, c.ledger.store, c.name, size)
 	if err != nil {
 		return err
 	}
-	c.edge, c.lost = e, false
+	c.edge, c.kept, c.lost = e, size, false
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -63,9 +64,9 @@ func TestTreeIsThatOfTlog(t *testing.T) {
 			e.add(h)
 			if i%97 == 0 || i == n-1 {
 				for _, tile := range e.changed() {
-					tiles[[2]int64{int64(tile.Level), tile.N}] = tile.Hashes
+					tiles[[2]int64{int64(tile.Level), tile.N}] = slices.Clone(tile.Hashes)
 				}
-				e = e.clone()
+				e.settle()
 			}
 		}
 		want, err := tlog.TreeHash(int64(n), plain)

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"math/bits"
-	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -18,18 +17,12 @@ const (
 type edge struct {
 	size  int64
 	tails [][]byte // by level; shorter than a full tile
-	full  []Tile   // filled since the last clone
-	moved int      // levels below this one have changed since the last clone
+	full  []Tile   // filled since the last settle
+	moved int      // levels below this one have changed since the last settle
 }
 
-// clone returns a copy that may be added to, with nothing changed yet.
-func (e edge) clone() edge {
-	tails := make([][]byte, len(e.tails))
-	for i, t := range e.tails {
-		tails[i] = slices.Clone(t)
-	}
-	return edge{size: e.size, tails: tails}
-}
+// settle says that what has changed so far is written.
+func (e *edge) settle() { e.full, e.moved = nil, 0 }
 
 // add puts one leaf's hash at the end.
 func (e *edge) add(h tlog.Hash) {
@@ -49,7 +42,7 @@ func (e *edge) add(h tlog.Hash) {
 	e.size++
 }
 
-// changed lists the tiles to be written since the last clone.
+// changed lists the tiles to be written since the last settle. They share the edge's bytes, which are only added to.
 func (e *edge) changed() []Tile {
 	tiles := e.full
 	for level := range e.moved {

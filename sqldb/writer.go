@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -98,6 +99,7 @@ func (w *writer) run() {
 	for range w.wake {
 		for {
 			var closed bool
+			runtime.Gosched() // whoever is about to queue a write shares this transaction
 			group, closed = w.take(group[:0])
 			if len(group) == 0 {
 				if closed {

@@ -11,5 +11,5 @@ CREATE TABLE ani_vault (
     captured_at BIGINT   NOT NULL,
     due_at      BIGINT   NOT NULL,
     PRIMARY KEY (city, call)
-);
+) WITHOUT ROWID;
 CREATE INDEX ani_vault_due ON ani_vault (city, due_at);
