@@ -100,9 +100,9 @@ func (l *callerLeg) describe(stream *media.Stream) ([]byte, agreement, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.offer == nil {
-		return l.ours.offer(stream.Local(), codecOrder(media.PCMU), sendrecv), agreement{}, nil
+		return l.ours.offer(l.server.shown(stream), codecOrder(media.PCMU), sendrecv), agreement{}, nil
 	}
-	return l.ours.answer(l.offer, stream.Local(), l.learn)
+	return l.ours.answer(l.offer, l.server.shown(stream), l.learn)
 }
 
 // accept is a 200 with SDP.

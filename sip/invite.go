@@ -21,7 +21,7 @@ func (s *Server) onInvite(ctx context.Context, req *sip.Request, tx sip.ServerTr
 	}
 	trunk, known := s.trunks.find(source(req).Addr())
 	if !known {
-		s.turnAway(req)
+		s.turnAway(req, tx)
 		return
 	}
 	key := transactionKey(req)
@@ -119,7 +119,8 @@ func (s *Server) refuse(req *sip.Request, tx sip.ServerTransaction, trunk Trunk,
 
 // turnAway answers 403 to a source that is no trunk. The answer is without state (RFC 3261 §8.2.7): it is not
 // repeated, so that a forged source address gains its victim one small datagram for each that was sent.
-func (s *Server) turnAway(req *sip.Request) {
+func (s *Server) turnAway(req *sip.Request, tx sip.ServerTransaction) {
+	tx.Terminate()
 	s.counts.refuse(refusedSource)
 	s.log.Warn("call from an address that is no trunk's", "source", source(req).Addr())
 	res := respond(req, sip.StatusForbidden, "Forbidden")

@@ -87,6 +87,15 @@ func (s *Server) lease(near call.Leg) (*media.Stream, error) {
 
 func (l *leg) common() *leg { return l }
 
+// shown is where a stream is, as SDP says it.
+func (s *Server) shown(stream *media.Stream) netip.AddrPort {
+	local := stream.Local()
+	if s.cfg.Advertise.IsValid() {
+		return netip.AddrPortFrom(s.cfg.Advertise, local.Port())
+	}
+	return local
+}
+
 // sound is the leg's stream, nil when it has none or has ended.
 func (l *leg) sound() *media.Stream {
 	l.mu.Lock()

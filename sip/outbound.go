@@ -165,6 +165,6 @@ func (r *ringing) invite(c contact) (*leg, *sip.Request, error) {
 	req.AppendHeader(sip.NewHeader("X-Callhall-Queue", string(r.show.Queue)))
 	req.AppendHeader(sip.NewHeader("X-Callhall-Language", r.show.Language))
 	req.AppendHeader(sip.NewHeader("Content-Type", sdpType))
-	req.SetBody(l.ours.offer(r.stream.Local(), r.codecs, sendrecv))
+	req.SetBody(l.ours.offer(s.shown(r.stream), r.codecs, sendrecv))
 	return l, req, nil
 }

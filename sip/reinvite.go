@@ -31,7 +31,7 @@ func (l *leg) reinvited(req *sip.Request, tx sip.ServerTransaction) {
 		l.server.reply(tx, respond(req, sip.StatusRequestPending, "Request Pending"))
 		return
 	}
-	body, agreed, err := l.renegotiate(req, stream.Local())
+	body, agreed, err := l.renegotiate(req, l.server.shown(stream))
 	if err != nil { // the session stays as it was (RFC 3261 §14.2)
 		l.server.reply(tx, err.response(req))
 		return

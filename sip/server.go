@@ -135,14 +135,17 @@ type timers struct {
 // patience is how long an answer or an ACK is waited for: 64·T1 (RFC 3261 §13.3.1.4, §17.1.2.2).
 func (t timers) patience() time.Duration { return 64 * t.t1 }
 
-// raiseDatagramLimit lets answers of any size leave by UDP. sipgo would keep back what is over 1,300 bytes and the
-// caller would hear nothing; an answer has to go where the request came from (RFC 3261 §18.2.2). The limit is one of
-// sipgo's package variables, so it is set once.
-var raiseDatagramLimit = sync.OnceFunc(func() { sip.UDPMTUSize = 65535 })
+// prepareSipgo sets sipgo's package variables, once for the process. Answers of any size may leave by UDP: sipgo would
+// keep back what is over 1,300 bytes and the caller would hear nothing, but an answer has to go where its request came
+// from (RFC 3261 §18.2.2). And what sipgo logs past the loggers it is given is dropped, since it may quote a header.
+var prepareSipgo = sync.OnceFunc(func() {
+	sip.UDPMTUSize = 65535
+	sip.SetDefaultLogger(slog.New(slog.DiscardHandler))
+})
 
 // New opens the sockets named in cfg and returns a server that does not read from them before Run.
 func New(cfg Config, d Deps) (*Server, error) {
-	raiseDatagramLimit()
+	prepareSipgo()
 	cfg = cfg.withDefaults()
 	if d.Now == nil {
 		d.Now = time.Now

@@ -1,0 +1,227 @@
+package sip
+
+import (
+	"encoding/json"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"callhall/call"
+)
+
+func TestStrangersAreTurnedAway(t *testing.T) {
+	st := raise(t)
+	d := st.dial("udp", "127.0.0.2:0").ready()
+	d.invite(pcmuOffer)
+	m := d.expect("SIP/2.0 403")
+	d.send("%s\n\n%s", d.request("INVITE", d.inviteBranch, d.seq, "Content-Type: application/sdp"), pcmuOffer)
+	if again := d.expect("SIP/2.0 403"); again.tag("to") != m.tag("to") || m.tag("to") == "" {
+		t.Errorf("tags %q and %q: an answer without state is always the same", m.tag("to"), again.tag("to"))
+	}
+	d.send("%s\n\n", d.request("CANCEL", d.inviteBranch, d.seq))
+	d.expect("SIP/2.0 481")
+	select {
+	case m := <-d.in: // nothing is repeated towards a source that may be forged
+		t.Errorf("then came %q", m.start)
+	case <-time.After(700 * time.Millisecond): // sipgo's T1 is 500 ms
+	}
+	st.empty()
+}
+
+func TestUnknownEntry(t *testing.T) {
+	st := raise(t)
+	for _, dialled := range []string{"sip:312@127.0.0.1", "sip:127.0.0.1", "tel:+12125550199"} {
+		d := st.caller().ready()
+		d.target = dialled
+		d.invite(pcmuOffer)
+		d.remoteTag = d.expect("SIP/2.0 404").tag("to")
+		d.ack(d.inviteBranch, "")
+	}
+	st.empty()
+}
+
+func TestBadOfferIsNoCall(t *testing.T) {
+	st := raise(t)
+	d := st.caller().ready()
+	d.invite("v=0\nnonsense\n")
+	d.expect("SIP/2.0 400")
+	st.empty()
+}
+
+func TestDrain(t *testing.T) {
+	st := raise(t)
+	d, c := st.talk(st.caller())
+	st.Drain()
+	late := st.caller().ready()
+	late.invite(pcmuOffer)
+	if m := late.expect("SIP/2.0 503"); m.get("retry-after") == "" {
+		t.Error("503 without Retry-After")
+	}
+	if m := late.do("OPTIONS", ""); !strings.HasPrefix(m.start, "SIP/2.0 503") {
+		t.Errorf("OPTIONS: %q", m.start)
+	}
+	if m := d.do("OPTIONS", ""); m.start != "SIP/2.0 200 OK" {
+		t.Errorf("OPTIONS in a dialog: %q", m.start)
+	}
+	d.do("BYE", "")
+	event[call.LegEnded](c)
+	st.empty()
+}
+
+func TestOverload(t *testing.T) {
+	st := raise(t, func(c *Config, _ *Deps) { c.MaxLegs = 1 })
+	d, c := st.talk(st.caller())
+	late := st.caller().ready()
+	late.invite(pcmuOffer)
+	late.expect("SIP/2.0 503")
+	if m := late.do("OPTIONS", ""); m.start != "SIP/2.0 200 OK" {
+		t.Errorf("OPTIONS: %q", m.start)
+	}
+	d.do("BYE", "")
+	event[call.LegEnded](c)
+	st.empty()
+}
+
+func TestNews(t *testing.T) {
+	st := raise(t)
+	d := st.caller().ready()
+	d.invite(pcmuOffer, "Recv-Info: weather, callhall-progress")
+	c := st.call()
+	if err := c.Leg.Answer(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.Leg.Tell(call.News{Call: c.ID})
+	c.Leg.Tell(call.News{Queue: "general", Place: 2})
+	c.Leg.Tell(call.News{Agent: "ana", Recorded: true})
+	ok := d.expect("SIP/2.0 200") // no INFO before the ACK
+	d.accept(ok, "")
+	for _, want := range []string{`{"call":"` + string(c.ID) + `"}`, `{"queue":"general","place":2}`, `{"agent":"ana","recorded":true}`} {
+		info := d.until("INFO ")
+		if info.body != want || !json.Valid([]byte(info.body)) || info.get("info-package") != "callhall-progress" || info.get("content-type") != "application/json" {
+			t.Errorf("news %v %s, want %s", info.headers, info.body, want)
+		}
+		d.say(info, "200 OK", "")
+	}
+	d.do("BYE", "")
+	event[call.LegEnded](c)
+	c.Leg.Tell(call.News{Place: 1})
+	st.empty()
+}
+
+func TestNoNewsForThoseWhoDoNotAsk(t *testing.T) {
+	st := raise(t)
+	d, c := st.talk(st.caller())
+	c.Leg.Tell(call.News{Place: 1})
+	if m := d.do("OPTIONS", ""); m.start != "SIP/2.0 200 OK" { // an INFO would have come before
+		t.Errorf("%q", m.start)
+	}
+	d.do("BYE", "")
+	event[call.LegEnded](c)
+}
+
+func TestSilence(t *testing.T) {
+	st := raise(t, func(c *Config, _ *Deps) { c.SilenceLimit = 120 * time.Millisecond })
+	d, c := st.talk(st.caller())
+	if ended := event[call.LegEnded](c); ended.Cause != call.CauseSilent {
+		t.Errorf("%+v", ended)
+	}
+	if bye := d.until("BYE "); bye.get("reason") != "Q.850;cause=102" {
+		t.Errorf("Reason: %s", bye.get("reason"))
+	}
+	st.empty()
+}
+
+func TestSilenceOnHoldIsNoFault(t *testing.T) {
+	st := raise(t, func(c *Config, _ *Deps) { c.SilenceLimit = 120 * time.Millisecond })
+	d, c := st.talk(st.caller())
+	d.invite(offerOf(2, "sendonly", "IN IP4 127.0.0.1", "0 101"))
+	d.accept(d.until("SIP/2.0 200"), "")
+	event[call.LegHeld](c)
+	select {
+	case ev := <-c.in.Events():
+		t.Fatalf("on hold came %T%+v", ev, ev)
+	case <-time.After(400 * time.Millisecond):
+	}
+	d.invite(offerOf(3, "sendrecv", "IN IP4 127.0.0.1", "0 101"))
+	d.accept(d.until("SIP/2.0 200"), "")
+	event[call.LegHeld](c)
+	if ended := event[call.LegEnded](c); ended.Cause != call.CauseSilent { // back, and still nothing
+		t.Errorf("%+v", ended)
+	}
+	st.empty()
+}
+
+func TestPlayedIsToldOnce(t *testing.T) {
+	st := raise(t)
+	d, c := st.talk(st.caller())
+	if err := c.Leg.Play(call.Prompt{Name: "no such sound", Language: "en"}); err == nil {
+		t.Error("played what is not there")
+	}
+	if err := c.Leg.Play(call.Prompt{Name: "hold", Language: "en", Loop: true}); err != nil {
+		t.Fatal(err)
+	}
+	prompt := call.Prompt{Name: "resume", Language: "es"}
+	if err := c.Leg.Play(prompt); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case ev := <-c.in.Events():
+		if played, ok := ev.(call.Played); !ok || played.Prompt != prompt || played.Leg != "caller" {
+			t.Errorf("%T%+v", ev, ev)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("the prompt was never heard")
+	}
+	d.do("BYE", "")
+	event[call.LegEnded](c)
+	if err := c.Leg.Play(prompt); err == nil {
+		t.Error("played to a leg that has ended")
+	}
+}
+
+func TestShutdownHangsUp(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	st := raise(t)
+	d, c := st.talk(st.caller())
+	go func() {
+		c.Leg.HangUp(call.CauseUnavailable)
+		c.end()
+	}()
+	d.say(d.until("BYE "), "200 OK", "")
+	st.stop()
+	if st.Legs() != 0 || st.media.PortsLeased() != 0 {
+		t.Errorf("%d legs, %d ports are left", st.Legs(), st.media.PortsLeased())
+	}
+	d.conn.Close()
+}
+
+func TestConfigFaults(t *testing.T) {
+	for _, listen := range []string{"", "udp:127.0.0.1", "ws://127.0.0.1:0", "udp://localhost:0", "udp://0.0.0.0:0"} {
+		s, err := New(Config{Listen: strings.Fields(listen)}, Deps{Log: testLog(t)})
+		if err == nil {
+			t.Errorf("%q is listened on as %v", listen, s.Addrs())
+		}
+	}
+}
+
+func TestAdvertise(t *testing.T) {
+	st := raise(t, func(c *Config, _ *Deps) { c.Advertise = netip.MustParseAddr("192.0.2.9") })
+	d := st.caller().ready()
+	d.invite(pcmuOffer)
+	c := st.call()
+	if err := c.Leg.Answer(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ok := d.expect("SIP/2.0 200")
+	if !strings.Contains(ok.get("contact"), "@192.0.2.9:") || !strings.Contains(ok.body, "c=IN IP4 192.0.2.9\r\n") {
+		t.Errorf("%s\n%s", ok.get("contact"), ok.body)
+	}
+	d.accept(ok, "")
+	c.Leg.HangUp(call.CauseNormal)
+	if bye := d.until("BYE "); !strings.Contains(bye.get("via"), "192.0.2.9:") {
+		t.Errorf("Via: %s", bye.get("via"))
+	}
+}
