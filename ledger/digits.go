@@ -1,61 +1,100 @@
 package ledger
 
 import (
+	"net/netip"
 	"regexp"
 	"strings"
 	"time"
 	"unicode"
 )
 
-// shortestNumber is how many digits a telephone number has at least: seven, a local number of the North American plan.
-const shortestNumber = 7
-
 var (
-	idForm   = regexp.MustCompile(`^[a-z]{2,8}_[a-z2-7]{26}$`)
-	hexForm  = regexp.MustCompile(`^(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})$`)
-	unitForm = regexp.MustCompile(`_(?:bytes|seconds|ms|ns|frames|samples|packets|chunks|index|size|count)$`)
+	// known are the things of ours that have digits: an id (call.NewID), a digest, a time or a date of RFC 3339, the
+	// version that Go gives a build, an IPv4 address.
+	known = regexp.MustCompile(`\b(?:[a-z]{2,8}_[a-z2-7]{26}|[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32}` +
+		`|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2}\b)` +
+		`|[0-9]{4}-[0-9]{2}-[0-9]{2}\b|20[0-9]{12}-[0-9a-f]{12}\b|(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b)`)
+	unitForm = regexp.MustCompile(`(?:^|_)(?:bytes|seconds|ms|ns|frames|samples|packets|chunks|index|size|count)$`)
 	quantity = regexp.MustCompile(`^[0-9]{1,19}$`)
 )
 
 // mayBeTelephone is the last net under the rule that a leaf holds no digits of a caller's number: it catches a number
-// that was put into a fact by mistake, in any usual spelling. It would rather refuse too much. A value passes when it is
-// wholly a time or a date of RFC 3339, an id of ours (call.NewID), a lower-case hexadecimal digest, or a plain quantity
-// under a name that ends in its unit. Anything else may not have seven or more digits that follow each other with at
-// most three separators between two of them.
+// that was put into a fact by mistake, in any usual spelling. FORMAT.md has the rule and its reasons.
 func mayBeTelephone(name, value string) bool {
-	if len(value) < shortestNumber || exempt(name, value) {
+	if !hasNumber(value) || unitForm.MatchString(name) && quantity.MatchString(value) {
 		return false
 	}
-	digits, gap := 0, 0
+	return hasNumber(known.ReplaceAllStringFunc(value, func(s string) string {
+		if isKnown(s) {
+			return "x"
+		}
+		return s
+	}))
+}
+
+// isKnown looks closer at what only has the form of a date or of an address.
+func isKnown(s string) bool {
+	if strings.Count(s, ".") == 3 {
+		_, err := netip.ParseAddr(s)
+		return err == nil
+	}
+	if len(s) > 9 && s[4] == '-' {
+		_, err := time.Parse(time.DateOnly, s[:10])
+		return err == nil
+	}
+	return true
+}
+
+// hasNumber looks for a run of digits, with at most three separators between two of them, that is as long as a telephone
+// number.
+func hasNumber(value string) bool {
+	var run digitRun
 	for _, r := range value {
 		switch {
 		case unicode.IsDigit(r):
-			digits++
-			gap = 0
-		case gap < 3 && separates(r):
-			gap++
+			run.digit()
+		case run.gap < 3 && separates(r):
+			run.separate(r)
 		default:
-			digits, gap = 0, 0
-		}
-		if digits >= shortestNumber {
-			return true
+			if run.isNumber() {
+				return true
+			}
+			run = digitRun{}
 		}
 	}
-	return false
+	return run.isNumber()
 }
 
-func exempt(name, value string) bool {
-	if idForm.MatchString(value) || hexForm.MatchString(value) {
-		return true
+// digitRun is a row of digits and what stands between them.
+type digitRun struct {
+	digits, gap int
+	pieces      int  // runs of digits without separator
+	global      bool // began with "+"
+}
+
+func (d *digitRun) digit() {
+	if d.gap > 0 || d.digits == 0 {
+		d.pieces++
 	}
-	if unitForm.MatchString(name) && quantity.MatchString(value) {
-		return true
+	d.digits++
+	d.gap = 0
+}
+
+func (d *digitRun) separate(r rune) {
+	if d.digits == 0 {
+		d.global = d.global || r == '+'
+		return
 	}
-	if _, err := time.Parse(time.RFC3339Nano, value); err == nil {
-		return true
+	d.gap++
+}
+
+// isNumber lets eight or nine digits in one piece pass, which are a quantity: a local number of the North American plan
+// has seven, a national one ten, and a longer one is international.
+func (d *digitRun) isNumber() bool {
+	if d.pieces == 1 && !d.global && (d.digits == 8 || d.digits == 9) {
+		return false
 	}
-	_, err := time.Parse(time.DateOnly, value)
-	return err == nil
+	return d.digits >= 7
 }
 
 // separates tells whether r is written between the digits of one number.

@@ -522,3 +522,76 @@ func BenchmarkAppend(b *testing.B) {
 		})
 	}
 }
+
+// doubtful is a store whose commits sometimes fail, and sometimes are kept although they seem to fail.
+type doubtful struct {
+	ledger.Store
+	n int
+}
+
+var errDoubt = errors.New("the disk did not say")
+
+func (d *doubtful) Append(ctx context.Context, c call.CityID, b ledger.Batch) error {
+	d.n++
+	switch d.n % 3 {
+	case 0:
+		return errDoubt
+	case 1:
+		return errors.Join(errDoubt, d.Store.Append(ctx, c, b))
+	default:
+		return d.Store.Append(ctx, c, b)
+	}
+}
+
+func TestFailedCommitsLeaveATrueLog(t *testing.T) {
+	p := newPlace(t)
+	db := p.database(t)
+	store, err := sqlstore.Open(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := ledger.Open(t.Context(), &doubtful{Store: store}, ledger.KeyDir(filepath.Join(p.dir, "keys")), p.witness(), ledger.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, doubted := 0, 0
+	for i := range 900 { // past three tiles
+		switch err := l.Append(t.Context(), city, leaf(i)); {
+		case err == nil:
+			said++
+		case errors.Is(err, errDoubt):
+			doubted++
+		default:
+			t.Fatal(err)
+		}
+	}
+	r := verify(t, export(t, l, city), ledger.Options{})
+	if said != 300 || doubted != 600 || r.Leaves != 600 {
+		t.Errorf("%d leaves, %d appends succeeded and %d were in doubt", r.Leaves, said, doubted)
+	}
+	if err := errors.Join(l.Close(), db.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+func BenchmarkProof(b *testing.B) {
+	l, _ := newPlace(b).open(b, ledger.Config{})
+	fill(b, l, city, 20_000)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := l.Proof(b.Context(), city, 7777); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkVerify(b *testing.B) {
+	l, _ := newPlace(b).open(b, ledger.Config{})
+	fill(b, l, city, 20_000)
+	text := export(b, l, city)
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		verify(b, text, ledger.Options{})
+	}
+	b.ReportMetric(20_000*float64(b.N)/b.Elapsed().Seconds(), "leaves/s")
+}
