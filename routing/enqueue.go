@@ -143,7 +143,6 @@ func (c *city) leave(ctx context.Context, t *ticket) {
 	if claim.Call != "" {
 		c.count(call.OfferCanceled)
 	}
-	c.waited(t, "abandoned")
 }
 
 // Settle is call.Queues'. A call that is no longer in line does not come back by it.
@@ -185,7 +184,6 @@ func (c *city) accept(ctx context.Context, claim Claim) error {
 	c.void(t)
 	c.mu.Unlock()
 	c.count(call.OfferAccepted)
-	c.waited(t, "answered")
 	return nil
 }
 
@@ -255,20 +253,13 @@ func (c *city) afterDecline(outcome call.OfferOutcome, missed int) After {
 func (c *city) complete(ctx context.Context, claim Claim) error {
 	now := c.now()
 	c.mu.Lock()
-	talk := c.talks[claim.Agent]
-	if talk.Fence == claim.Fence {
+	if c.talks[claim.Agent].Fence == claim.Fence {
 		delete(c.talks, claim.Agent)
 	}
 	c.mu.Unlock()
 	until := now.Add(c.conf.queues[claim.Queue].WrapUp)
 	wrap := Wrap{From: now, Until: until, Queue: claim.Queue}
-	if err := c.store.Release(ctx, claim, After{Agent: Amendment{Wrap: &wrap, Idle: &until}}); err != nil {
-		return err
-	}
-	if !talk.Since.IsZero() {
-		c.metrics.talk.WithLabelValues(string(c.conf.ID), string(claim.Queue)).Observe(now.Sub(talk.Since).Seconds())
-	}
-	return nil
+	return c.store.Release(ctx, claim, After{Agent: Amendment{Wrap: &wrap, Idle: &until}})
 }
 
 // claimed hears of every claim on an agent that begins or ends, and tells this node's calls. The mutex is held.

@@ -8,11 +8,11 @@ import (
 	"callhall/call"
 )
 
-// metrics are what is counted. Gauges are read from the boards when they are asked for.
+// metrics are what is counted of agents and lines. What is counted of calls is counted from their records, by cdr. Gauges are read from the boards when they are asked for.
 type metrics struct {
-	offers, reaped     *prometheus.CounterVec
-	waits, talk, wraps *prometheus.HistogramVec
-	cities             map[call.CityID]*city
+	offers, reaped *prometheus.CounterVec
+	wraps          *prometheus.HistogramVec
+	cities         map[call.CityID]*city
 
 	waiting, longest, agents *prometheus.Desc
 }
@@ -31,8 +31,6 @@ func newMetrics() *metrics {
 	return &metrics{
 		offers:  counter("callhall_agent_offers_total", "Offers by what became of them.", "result"),
 		reaped:  counter("callhall_agent_reaped_total", "Differences between claims and calls that were mended.", "from_state"),
-		waits:   seconds("callhall_queue_wait_seconds", "Time in line, by how it ended.", "queue", "outcome"),
-		talk:    seconds("callhall_talk_seconds", "Length of conversations.", "queue"),
 		wraps:   seconds("callhall_wrap_up_seconds", "Agents' time after a call.", "queue"),
 		waiting: gauge("callhall_queue_waiting", "Calls in line.", "queue"),
 		longest: gauge("callhall_queue_longest_wait_seconds", "The longest wait of a call in line.", "queue"),
@@ -46,7 +44,7 @@ func (m *metrics) register(r prometheus.Registerer, s *Service) error {
 	if r == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{m.offers, m.reaped, m.waits, m.talk, m.wraps, m} {
+	for _, c := range []prometheus.Collector{m.offers, m.reaped, m.wraps, m} {
 		if err := r.Register(c); err != nil {
 			return err
 		}
@@ -79,12 +77,6 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 // count counts an offer by its outcome.
 func (c *city) count(outcome call.OfferOutcome) {
 	c.metrics.offers.WithLabelValues(string(c.conf.ID), string(outcome)).Inc()
-}
-
-// waited counts the time a call stood in line.
-func (c *city) waited(t *ticket, outcome string) {
-	wait := max(0, c.now().Sub(t.place.Since))
-	c.metrics.waits.WithLabelValues(string(c.conf.ID), string(t.place.Queue), outcome).Observe(wait.Seconds())
 }
 
 // wrapped counts a wrap-up that is over.

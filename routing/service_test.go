@@ -519,7 +519,7 @@ func TestMetrics(t *testing.T) {
 		h.counted("callhall_agents", `state="talking"} 1`, `state="signed-out"} 0`)
 		b.leave()
 		synctest.Wait()
-		h.counted("callhall_queue_wait_seconds", `outcome="answered",queue="general"} 1`, `outcome="abandoned",queue="general"} 1`)
+		h.counted("callhall_queue_waiting", `callhall_queue_waiting{city="metro",queue="general"} 0`)
 	}, "ana", "bob")
 }
 
