@@ -66,6 +66,7 @@ func (s *Service) EraseDue(ctx context.Context) (int, error) {
 		}
 		s.meters.due(due, now)
 		keys := s.each(due, func(e *Entry) error { return s.destroyKey(ctx, e) })
+		s.scrubCatalogue(ctx, len(due) > 0)
 		bytes := s.each(due, func(e *Entry) error { return s.eraseBytes(ctx, *e) })
 		n := len(due) - countFailed(bytes)
 		erased += n
@@ -136,7 +137,22 @@ func (s *Service) destroyKey(ctx context.Context, e *Entry) error {
 	if err := s.spool.scrub(k.openedAt); err != nil {
 		return fmt.Errorf("erase %s: its key in the spool: %w", e.ID, err)
 	}
-	return s.forget(k)
+	s.forget(raw)
+	return nil
+}
+
+// scrubCatalogue rids the catalogue's files of copies of destroyed keys. Where a reader is in the way it is done the next
+// time; at the end of its minute such a copy opens nothing any more.
+func (s *Service) scrubCatalogue(ctx context.Context, destroyed bool) {
+	s.scrub = s.scrub || destroyed
+	if !s.scrub {
+		return
+	}
+	if err := s.catalogue.Scrub(ctx); err != nil {
+		s.log.Debug("catalogue not scrubbed yet", "err", err)
+		return
+	}
+	s.scrub = false
 }
 
 // destroyMinutes destroys the keys of the minutes that are over, once a minute.

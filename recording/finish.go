@@ -59,9 +59,14 @@ func (k *kept) snapshot() Entry {
 	return k.entry
 }
 
+// closeTimeout is how long a call's end waits for a disk or catalogue that does not answer.
+const closeTimeout = 10 * time.Second
+
 // finish waits until the last chunk is on the disk and enters the end in the catalogue. A catalogue that cannot be
 // reached is tried again before the upload: the recording is kept all the same.
 func (s *Service) finish(ctx context.Context, l *live) (call.RecordingSummary, error) {
+	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
+	defer cancel()
 	select {
 	case <-l.done:
 	case <-s.stopped:

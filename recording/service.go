@@ -64,6 +64,7 @@ type Service struct {
 	kept    map[rawID]*kept
 	waiting []*kept // for an upload, longest first
 
+	begins  sync.WaitGroup
 	wake    chan struct{} // one slot: there is something in waiting
 	stopped chan struct{} // closed when Run's flusher has stopped
 
@@ -73,8 +74,10 @@ type Service struct {
 	written  []written  // what is in batch
 	spare    []byte     // empty, goes to the next recording in exchange for its items
 	aad      []byte     // scratch
-	minute   int64      // guarded by erasing: minute keys before this one are destroyed
-	erasing  sync.Mutex
+
+	erasing sync.Mutex // guards what follows
+	minute  int64      // minute keys before this one are destroyed
+	scrub   bool       // the catalogue's files may still have copies of destroyed keys
 }
 
 // New opens the spool in cfg.Dir. The caller closes the service, and the stores after it.
@@ -107,19 +110,18 @@ func (s *Service) Run(ctx context.Context) {
 
 // Close closes the spool's files. Recordings that are still open are finished by the next start.
 func (s *Service) Close() error {
+	s.begins.Wait()
 	s.meters.unregister()
 	return s.spool.close()
 }
 
-// openTimeout is how long a call waits for the catalogue before it goes on without: the spool knows enough.
+// openTimeout is how long a call waits for the spool's disk, before it goes on unrecorded, and for the catalogue, before
+// it goes on without: the spool knows enough.
 const openTimeout = 2 * time.Second
 
 // Start opens a recording; nothing that was heard before is kept. Errors: ErrNoSpace (wrapped) when the disk has fallen
 // to the floor, and the spool's. The call then goes on unrecorded.
 func (s *Service) Start(ctx context.Context, city call.CityID, id call.ID, n call.Notice) (call.Recording, error) {
-	if err := s.checkFloor(); err != nil {
-		return nil, fmt.Errorf("recording of %s: %w", id, err)
-	}
 	l := &live{service: s, key: newKey(), base: time.Now(), done: make(chan struct{}), pending: make([]byte, 0, usualPending)}
 	l.taps = [2]tap{{live: l, side: left}, {live: l, side: right}}
 	l.entry = Entry{City: city, ID: call.NewRecordingID(), Call: id, Node: s.cfg.Node, State: StateOpen,
@@ -132,11 +134,37 @@ func (s *Service) Start(ctx context.Context, city call.CityID, id call.ID, n cal
 		return nil, err
 	}
 	l.opener = opener{ID: l.raw, City: city, Call: id, Node: s.cfg.Node, Started: l.entry.StartedAt, Notice: n}
-	if err := s.spool.begin(&l.opener, l.key); err != nil {
+	if err := s.begin(ctx, l); err != nil {
 		return nil, fmt.Errorf("recording of %s: %w", id, err)
 	}
 	s.enter(ctx, l)
 	return l, nil
+}
+
+// begin makes room for l in the spool. A disk that stands still does not hold up the call: it goes on unrecorded.
+func (s *Service) begin(ctx context.Context, l *live) error {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	o, done := l.opener, make(chan error, 1)
+	s.begins.Go(func() {
+		err := s.checkFloor()
+		if err == nil {
+			err = s.spool.begin(&o, l.key)
+		}
+		done <- err
+	})
+	select {
+	case err := <-done:
+		l.opener = o
+		return err
+	case <-ctx.Done():
+		s.begins.Go(func() {
+			if <-done == nil {
+				s.forget(l.raw)
+			}
+		})
+		return fmt.Errorf("the disk of the spool does not answer: %w", ctx.Err())
+	}
 }
 
 // enter makes the recording known. A catalogue that cannot be reached is no reason not to record.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"iter"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -28,6 +27,7 @@ func TestRecordStorePlay(t *testing.T) {
 	if st.Length < 3*time.Second || st.Length != s.Length || !st.Playable || st.DueAt != s.DueAt || st.Wrapped != nil || st.Size == 0 {
 		t.Errorf("status %+v", st)
 	}
+	r.stop()
 	files(t, filepath.Join(r.dir, "spool"), func(path string, _ []byte) {
 		t.Errorf("%s is still in the spool", filepath.Base(path))
 	})
@@ -80,10 +80,6 @@ func (f *flaky) Put(ctx context.Context, name string, size int64, r io.Reader) e
 	return f.Objects.Put(ctx, name, size, r)
 }
 
-func (f *flaky) List(ctx context.Context) iter.Seq2[recording.Object, error] {
-	return f.Objects.List(ctx)
-}
-
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
@@ -124,6 +120,7 @@ func TestManyAtOnce(t *testing.T) {
 		r.await(rec.ID(), recording.StateStored)
 		r.heard(rec.ID(), 2)
 	}
+	r.stop()
 	files(t, filepath.Join(r.dir, "spool"), func(path string, _ []byte) {
 		t.Errorf("%s is still in the spool", filepath.Base(path))
 	})

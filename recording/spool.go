@@ -23,10 +23,11 @@ const segmentAge = 10 * time.Minute
 // them are stored. Each segment has a key of its own, in a file beside it, which wraps the data keys of the recordings
 // that begin in it; it is overwritten when the segment goes.
 type spool struct {
-	dir string
-	max int64
+	dir    string
+	max    int64
+	making sync.Mutex // one segment is made at a time; held before mu
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards what follows; never held while the disk works on a write
 	segments map[uint32]*segment
 	current  *segment // nil until there is something to write
 	newest   uint32
@@ -99,12 +100,18 @@ func (s *spool) close() error {
 	return errors.Join(errs...)
 }
 
-// begin wraps a new recording's data key under the current segment's key and holds the segment until release.
+// begin wraps a new recording's data key under the current segment's key and holds the segment until release. It touches
+// the disk only where there is no segment yet.
 func (s *spool) begin(o *opener, key []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.ready(0); err != nil {
-		return err
+	for s.current == nil {
+		s.mu.Unlock()
+		_, err := s.ready(0)
+		s.mu.Lock()
+		if err != nil {
+			return err
+		}
 	}
 	o.Segment = s.current.number
 	o.Wrapped = sealKey(s.current.key, key, o.binding())
@@ -128,43 +135,50 @@ func (s *spool) key(o *opener) ([]byte, error) {
 }
 
 // append writes b at the end of the log and syncs it: when it returns, b survives a power failure, and its first byte is
-// at the place returned. After an error the next append goes to a new segment, for what the old one holds is unknown.
+// at the place returned. After an error the next append goes to a new segment, for what the old one holds is unknown. It
+// is for one goroutine at a time; others are not kept waiting while the disk works.
 func (s *spool) append(b []byte) (place, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.ready(int64(len(b))); err != nil {
+	seg, err := s.ready(int64(len(b)))
+	if err != nil {
 		return place{}, err
 	}
-	seg := s.current
+	_, err = seg.file.WriteAt(b, seg.size)
+	if err == nil {
+		err = datasync(seg.file)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.current = nil
+		return place{}, fmt.Errorf("spool: write and sync: %w", err)
+	}
 	at := place{seg.number, uint32(seg.size)}
-	if _, err := seg.file.WriteAt(b, seg.size); err != nil {
-		s.current = nil
-		return place{}, fmt.Errorf("spool: write: %w", err)
-	}
-	if err := datasync(seg.file); err != nil {
-		s.current = nil
-		return place{}, fmt.Errorf("spool: sync: %w", err)
-	}
 	seg.size += int64(len(b))
 	return at, nil
 }
 
-// ready makes sure of a current segment with room for n bytes.
-func (s *spool) ready(n int64) error {
-	if seg := s.current; seg != nil {
-		fits := seg.size+n <= s.max || seg.size == int64(segmentHeader)
-		if fits && time.Since(seg.born) < segmentAge {
-			return nil
-		}
+// ready gives a current segment with room for n bytes, making a new one where there is none. n is 0 for one who does not
+// write: then any will do.
+func (s *spool) ready(n int64) (*segment, error) {
+	s.making.Lock()
+	defer s.making.Unlock()
+	s.mu.Lock()
+	seg, next := s.current, s.newest+1
+	usable := seg != nil && (n == 0 || time.Since(seg.born) < segmentAge && (seg.size+n <= s.max || seg.size == int64(segmentHeader)))
+	s.mu.Unlock()
+	if usable {
+		return seg, nil
 	}
-	seg, err := s.create(s.newest + 1)
+	seg, err := s.create(next)
 	if err != nil {
-		return fmt.Errorf("spool: new segment: %w", err)
+		return nil, fmt.Errorf("spool: new segment: %w", err)
 	}
-	s.newest, s.current = seg.number, seg
-	s.segments[seg.number] = seg
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.newest, s.current = next, seg
+	s.segments[next] = seg
 	_ = s.reap() // a segment that cannot be removed now is tried again with the next
-	return nil
+	return seg, nil
 }
 
 // create makes a segment and its key, both durable.
@@ -271,8 +285,7 @@ func (s *spool) remove(seg *segment) error {
 	}
 	delete(s.segments, seg.number)
 	seg.file.Close()
-	err := errors.Join(os.Remove(s.path(seg.number, "seg")), os.Remove(s.path(seg.number, "key")))
-	return errors.Join(err, syncDir(s.dir))
+	return errors.Join(removeFile(s.path(seg.number, "seg")), removeFile(s.path(seg.number, "key")), syncDir(s.dir))
 }
 
 // scrub destroys the wrapped key of an opener in place: the recording cannot be read from the spool any more, while the

@@ -123,6 +123,9 @@ type Catalogue interface {
 	// DestroyKey removes the wrapped key so that no copy stays in the database's files. at is the first time it was
 	// asked: asked again, it keeps the earlier one.
 	DestroyKey(ctx context.Context, city call.CityID, id call.RecordingID, at time.Time) error
+	// Scrub leaves no copy of a destroyed key in the database's files and logs. Errors: when somebody who reads is in
+	// the way; it is then called again.
+	Scrub(ctx context.Context) error
 	// Bury leaves the tombstone.
 	Bury(ctx context.Context, city call.CityID, id call.RecordingID, at time.Time, certificate string) error
 	// Get reads one entry. Errors: ErrNotFound, also for another city's recording.

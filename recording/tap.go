@@ -113,7 +113,7 @@ func (l *live) mark(kind byte) {
 }
 
 // Close ends the recording: when it returns without error, its last frame is on the disk, sealed, and its due time is
-// fixed. If ctx ends first the recording is finished all the same, by the next flush or the next start.
+// fixed. If ctx ends first, or ten seconds pass, the recording is finished all the same, by the next flush or the next start.
 func (l *live) Close(ctx context.Context) (call.RecordingSummary, error) {
 	l.mu.Lock()
 	again := l.closed

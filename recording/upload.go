@@ -117,7 +117,8 @@ func (s *Service) store(ctx context.Context, k *kept) error {
 	if err != nil {
 		return fmt.Errorf("store %s: %w", e.ID, err)
 	}
-	return s.forget(k)
+	s.forget(k.raw)
+	return nil
 }
 
 // verify looks at the stored object on the road that a listener takes: its length, then, with the key as the ring opens
@@ -145,13 +146,12 @@ func (s *Service) verify(ctx context.Context, e Entry, size int64) error {
 	return err
 }
 
-// forget lets go of what is stored: the spool's segments may go.
-func (s *Service) forget(k *kept) error {
+// forget lets go of what is stored or erased: the spool's segments may go.
+func (s *Service) forget(id rawID) {
 	s.mu.Lock()
-	delete(s.kept, k.raw)
+	delete(s.kept, id)
 	s.mu.Unlock()
-	if err := s.spool.release(k.raw); err != nil {
+	if err := s.spool.release(id); err != nil {
 		s.log.Warn("a segment of the spool could not be removed", "err", err)
 	}
-	return nil
 }

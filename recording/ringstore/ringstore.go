@@ -15,6 +15,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -182,20 +183,18 @@ func (r *Ring) open(city call.CityID) (*cityRing, error) {
 
 // load notes which minutes have a key. A slot that does not open is noise: a destroyed key, or one never finished.
 func (c *cityRing) load() error {
-	info, err := c.file.Stat()
+	all, err := io.ReadAll(io.NewSectionReader(c.file, 0, slots*slotSize))
 	if err != nil {
 		return err
 	}
-	var slot [slotSize]byte
-	for at := int64(0); at+slotSize <= info.Size(); at += slotSize {
-		if _, err := c.file.ReadAt(slot[:], at); err != nil {
-			return err
-		}
+	for at := 0; at+slotSize <= len(all); at += slotSize {
+		slot := (*[slotSize]byte)(all[at:])
 		minute := int64(binary.BigEndian.Uint64(slot[:]))
-		if minute > 0 && offset(minute) == at {
-			if _, err := c.open(&slot, minute); err == nil {
-				c.live[minute] = true
-			}
+		if minute <= 0 || offset(minute) != int64(at) {
+			continue
+		}
+		if _, err := c.open(slot, minute); err == nil {
+			c.live[minute] = true
 		}
 	}
 	return nil

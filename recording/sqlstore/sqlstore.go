@@ -93,6 +93,9 @@ func (s *Store) DestroyKey(ctx context.Context, city call.CityID, id call.Record
 		WHERE city = $1 AND id = $2 AND key_destroyed_at = 0`, string(city), string(id), micros(at))
 }
 
+// Scrub implements recording.Catalogue.
+func (s *Store) Scrub(ctx context.Context) error { return s.db.Scrub(ctx) }
+
 // Bury implements recording.Catalogue.
 func (s *Store) Bury(ctx context.Context, city call.CityID, id call.RecordingID, at time.Time, certificate string) error {
 	return s.change(ctx, city, id, "bury", `UPDATE recordings SET state = 4, wrapped_key = '', erased_at = $3, certificate = $4,

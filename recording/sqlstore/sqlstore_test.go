@@ -18,12 +18,11 @@ import (
 
 func TestContract(t *testing.T) {
 	recordingtest.TestCatalogue(t, func(t *testing.T) recording.Catalogue {
-		_, s := open(t, filepath.Join(t.TempDir(), "sealed.db"))
-		return s
+		return open(t, filepath.Join(t.TempDir(), "sealed.db"))
 	})
 }
 
-func open(t *testing.T, path string) (*sqldb.DB, *Store) {
+func open(t *testing.T, path string) *Store {
 	t.Helper()
 	db, err := sqldb.Open(t.Context(), path, sqldb.Durable)
 	if err != nil {
@@ -34,13 +33,13 @@ func open(t *testing.T, path string) (*sqldb.DB, *Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return db, s
+	return s
 }
 
 // The wrapped key is in no file of the database once it is destroyed and the log has been emptied.
 func TestDestroyedKeyIsNotInTheFiles(t *testing.T) {
 	dir := t.TempDir()
-	db, s := open(t, filepath.Join(dir, "sealed.db"))
+	s := open(t, filepath.Join(dir, "sealed.db"))
 	key := bytes.Repeat([]byte{0xC3, 0x5A, 0x71}, 20)
 	e := recording.Entry{City: "aspen", ID: call.NewRecordingID(), Wrapped: key, DueAt: time.Now()}
 	if err := s.Seal(t.Context(), e); err != nil {
@@ -52,7 +51,7 @@ func TestDestroyedKeyIsNotInTheFiles(t *testing.T) {
 	if err := s.DestroyKey(t.Context(), e.City, e.ID, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Scrub(t.Context()); err != nil {
+	if err := s.Scrub(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if inFiles(t, dir, hex.EncodeToString(key)) {
