@@ -96,6 +96,23 @@ func TestALostCallWithoutItsRecordingSaysSo(t *testing.T) {
 	}
 }
 
+// Where it is known when the agent joined, the length of the recording says nothing of it: a recording has gaps.
+func TestALostCallKeepsWhatIsKnown(t *testing.T) {
+	o := newOffice(t)
+	r := answered(0)
+	r.ConnectedAt = r.ArrivedAt.Add(5 * time.Second)
+	o.open(r)
+	o.restart()
+	if _, err := o.CloseLost(t.Context(), "node-a", nil, func(context.Context, call.Record) (call.RecordingSummary, error) {
+		return call.RecordingSummary{State: call.RecordingKept, Length: time.Second, EndedAt: r.ArrivedAt.Add(20 * time.Second)}, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got := o.get(r.ID); !got.ConnectedAt.Equal(r.ConnectedAt) || got.Waiting != 5*time.Second || got.Talking != 15*time.Second {
+		t.Errorf("connected %v, waited %v, talked %v", got.ConnectedAt, got.Waiting, got.Talking)
+	}
+}
+
 // A run never takes its own calls for lost, nor those of another node.
 func TestOnlyDeadRunsOfTheNodeAreClosed(t *testing.T) {
 	o := newOffice(t)

@@ -79,9 +79,7 @@ func (c *Console) admit(w http.ResponseWriter, r *http.Request, route string, v 
 		ctx, cancel = context.WithTimeout(ctx, c.cfg.RequestTimeout)
 		defer cancel()
 	}
-	r = r.WithContext(ctx)
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	c.mux.ServeHTTP(w, r)
+	c.mux.ServeHTTP(w, r.WithContext(ctx))
 }
 
 // identify finds the token of a request, in its Authorization header and nowhere else.

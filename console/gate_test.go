@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -169,6 +170,35 @@ func TestAPanicIsAnswered(t *testing.T) {
 	if !strings.Contains(o.log.String(), "overboard") {
 		t.Error("the log does not tell of it")
 	}
+}
+
+// A request that does not stream may take so long and no longer; one that streams may take its time.
+func TestARequestHasItsTime(t *testing.T) {
+	o := newOffice(t, func(c *console.Config, d *console.Deps) {
+		c.RequestTimeout = time.Nanosecond
+		d.Queues, d.Recordings = timed{}, timed{}
+	})
+	token := o.token("demo", console.RoleSupervisor)
+	o.problem(o.ask(token, "GET", "/api/v1/queues", ""), http.StatusServiceUnavailable)
+	o.problem(o.ask(token, "GET", "/api/v1/recordings/rec_x/media?reason=legal", ""), http.StatusConflict)
+}
+
+// timed waits for the end of a request's time, where it has one.
+type timed struct{ console.Recordings }
+
+func (timed) Queues(ctx context.Context, _ call.CityID) ([]console.Queue, error) {
+	if _, limited := ctx.Deadline(); !limited {
+		return nil, console.ErrConflict
+	}
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (timed) Play(ctx context.Context, _ call.CityID, _ call.RecordingID, _ console.Listener) (io.ReadSeekCloser, error) {
+	if _, limited := ctx.Deadline(); limited {
+		return nil, context.DeadlineExceeded
+	}
+	return nil, console.ErrConflict
 }
 
 type panicky struct{}
