@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -45,20 +44,7 @@ module_app menu.so
 	cmd := exec.Command(path, "-4", "-n", "127.0.0.1", "-f", b.dir)
 	cmd.Stdout, cmd.Stderr = &b.log, &b.log
 	must(t, cmd.Start())
-	t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		done := make(chan struct{})
-		go func() { cmd.Wait(); close(done) }()
-		select {
-		case <-done:
-		case <-time.After(5 * time.Second):
-			cmd.Process.Kill()
-			<-done
-		}
-		if t.Failed() {
-			t.Logf("baresip said:\n%s", tail(b.log.String()))
-		}
-	})
+	t.Cleanup(func() { stopProcess(t, "baresip", cmd, &b.log) })
 	within(t, 10*time.Second, func() error {
 		if !strings.Contains(b.log.String(), "200 OK") {
 			return fmt.Errorf("baresip is not registered:\n%s", tail(b.log.String()))

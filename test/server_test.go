@@ -338,3 +338,19 @@ func tail(s string) string {
 	}
 	return s
 }
+
+// stopProcess ends a process that a test started and shows what it said if the test failed.
+func stopProcess(t *testing.T, name string, cmd *exec.Cmd, said *syncBuffer) {
+	cmd.Process.Signal(syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() { cmd.Wait(); close(done) }() // how it ended is no matter: it was told to
+	select {
+	case <-done:
+	case <-time.After(8 * time.Second):
+		cmd.Process.Kill()
+		<-done
+	}
+	if t.Failed() {
+		t.Logf("%s said:\n%s", name, tail(said.String()))
+	}
+}

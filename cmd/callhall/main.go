@@ -28,6 +28,9 @@ type cli struct {
 	JSON    bool   `name:"json" help:"Write JSON for programs instead of text for people."`
 	NoColor bool   `help:"Write no colour codes. NO_COLOR in the environment says the same."`
 
+	Serve       serveCmd   `cmd:"" help:"Run the server."`
+	Call        callCmd    `cmd:"" help:"Place a test call at any SIP server."`
+	Agent       agentCmd   `cmd:"" help:"Answer calls as a headless agent at any SIP server."`
 	CheckConfig checkCmd   `cmd:"" help:"Check a configuration file and tell every fault in it."`
 	Records     recordsCmd `cmd:"" help:"Read call records and recordings of a running server."`
 	Ledger      ledgerCmd  `cmd:"" help:"Read the ledger of what was done with callers' data, or verify an export of it."`

@@ -1,0 +1,415 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"callhall/ani"
+	anisql "callhall/ani/sqlstore"
+	"callhall/call"
+	"callhall/cdr"
+	cdrsql "callhall/cdr/sqlstore"
+	"callhall/console"
+	consolesql "callhall/console/sqlstore"
+	"callhall/ledger"
+	ledgersql "callhall/ledger/sqlstore"
+	"callhall/media"
+	"callhall/recording"
+	"callhall/recording/ringstore"
+	recordingsql "callhall/recording/sqlstore"
+	"callhall/routing"
+	"callhall/routing/memstore"
+	"callhall/sip"
+	"callhall/sqldb"
+)
+
+// app is one node, wired: every part, and in which order they are closed.
+type app struct {
+	cfg      Config
+	log      *slog.Logger
+	registry *prometheus.Registry
+	clock    recording.Clock
+
+	sealed     *sqldb.DB // vault, ledger, catalogue of recordings, tokens: durable
+	records    *sqldb.DB // call records
+	ledger     *ledger.Ledger
+	vault      *ani.Vault
+	recordings *recording.Service
+	cdr        *cdr.Service
+	routing    *routing.Service
+	media      *media.Engine
+	prompts    *media.Library
+	board      *call.Switchboard
+	sip        *sip.Server
+	tokens     *console.Tokens
+	console    *console.Console
+	http       net.Listener
+	admin      net.Listener
+
+	loops  []func(ctx context.Context) // what runs beside the edges until they have stopped
+	closed []func() error              // closes what is open, the last first
+}
+
+// openApp opens everything and serves nobody yet. clock, which may be nil, stands in for the trusted one in tests. The
+// caller closes the app, whether or not it ran.
+func openApp(ctx context.Context, cfg Config, log *slog.Logger, clock recording.Clock) (*app, error) {
+	a := &app{cfg: cfg, log: log, registry: prometheus.NewRegistry(), clock: clock}
+	for _, step := range []struct {
+		what string
+		open func(context.Context) error
+	}{
+		{"data directory", a.openData},
+		{"clock", a.openClock},
+		{"databases", a.openDatabases},
+		{"ledger", a.openLedger},
+		{"callers' numbers", a.openVault},
+		{"recordings", a.openRecordings},
+		{"call records", a.openRecords},
+		{"routing", a.openRouting},
+		{"sound", a.openMedia},
+		{"SIP", a.openSIP},
+		{"HTTP", a.openConsole},
+	} {
+		if err := step.open(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("open %s: %w", step.what, err), a.Close())
+		}
+	}
+	return a, nil
+}
+
+// onClose adds what Close must do.
+func (a *app) onClose(f func() error) { a.closed = append(a.closed, f) }
+
+// beside adds what runs beside the edges.
+func (a *app) beside(f func(ctx context.Context)) { a.loops = append(a.loops, f) }
+
+// Close closes everything that was opened, in reverse order.
+func (a *app) Close() error {
+	var err error
+	for _, f := range slices.Backward(a.closed) {
+		err = errors.Join(err, f())
+	}
+	a.closed = nil
+	return err
+}
+
+// path is a place in the data directory.
+func (a *app) path(parts ...string) string {
+	return filepath.Join(append([]string{string(a.cfg.DataDir)}, parts...)...)
+}
+
+// cities lists the ids of the cities.
+func (a *app) cities() []call.CityID {
+	ids := make([]call.CityID, len(a.cfg.Cities))
+	for i, c := range a.cfg.Cities {
+		ids[i] = c.ID
+	}
+	return ids
+}
+
+// openData makes the data directory this process's own: two servers on one directory would write each other's files.
+func (a *app) openData(context.Context) error {
+	unlock, err := lockDir(string(a.cfg.DataDir))
+	if err != nil {
+		return err
+	}
+	a.onClose(unlock)
+	return a.cfg.MakeSecrets()
+}
+
+func (a *app) openClock(context.Context) error {
+	if a.clock != nil {
+		return nil
+	}
+	trusted, err := recording.OpenClock(a.path("clock"))
+	if err != nil {
+		return err
+	}
+	a.clock = trusted
+	a.onClose(trusted.Persist)
+	a.beside(func(ctx context.Context) {
+		trusted.Run(ctx, func(err error) { a.log.Error("trusted time not written down", "err", err) })
+	})
+	return nil
+}
+
+func (a *app) openDatabases(ctx context.Context) (err error) {
+	if a.sealed, err = sqldb.Open(ctx, a.path("sealed.db"), sqldb.Durable); err != nil {
+		return err
+	}
+	a.onClose(a.sealed.Close)
+	if a.records, err = sqldb.Open(ctx, a.path("records.db"), sqldb.Cached); err != nil {
+		return err
+	}
+	a.onClose(a.records.Close)
+	return nil
+}
+
+func (a *app) openLedger(ctx context.Context) error {
+	store, err := ledgersql.Open(ctx, a.sealed)
+	if err != nil {
+		return err
+	}
+	a.ledger, err = ledger.Open(ctx, store, ledger.KeyDir(a.path("keys")), ledger.WitnessDir(a.path("checkpoints")), ledger.Config{
+		Cities: a.cities(), Log: a.log, Registry: a.registry})
+	if err != nil {
+		return err
+	}
+	a.onClose(a.ledger.Close)
+	return nil
+}
+
+func (a *app) openVault(ctx context.Context) error {
+	store, err := anisql.Open(ctx, a.sealed)
+	if err != nil {
+		return err
+	}
+	keep := ani.KeepFor
+	for _, c := range a.cfg.Cities {
+		keep = min(keep, c.ANI.Retention)
+	}
+	a.vault, err = ani.NewVault(store, a.ledger, ani.KeyDir(a.path("keys")), ani.Config{
+		Cities: a.cities(), Keep: keep, Now: a.clock.Now, Log: a.log, Registry: a.registry})
+	if err != nil {
+		return err
+	}
+	a.beside(a.expireNumbers)
+	return nil
+}
+
+// expireEvery is how often numbers that have come to their due time are erased.
+const expireEvery = time.Minute
+
+// expireNumbers erases callers' numbers as they fall due.
+func (a *app) expireNumbers(ctx context.Context) {
+	tick := time.NewTicker(expireEvery)
+	defer tick.Stop()
+	for {
+		if _, err := a.vault.Expire(ctx); err != nil && ctx.Err() == nil {
+			a.log.Error("callers' numbers not erased when due; tried again in a minute", "err", err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (a *app) openRecordings(ctx context.Context) error {
+	catalogue, err := recordingsql.New(ctx, a.sealed)
+	if err != nil {
+		return err
+	}
+	keys, err := ringstore.OpenKeyFiles(a.path("keys", "ring"))
+	if err != nil {
+		return err
+	}
+	ring, err := ringstore.Open(a.path("ring"), keys)
+	if err != nil {
+		return err
+	}
+	a.onClose(ring.Close)
+	objects, err := a.openObjects(ctx)
+	if err != nil {
+		return err
+	}
+	a.recordings, err = recording.New(recording.Config{Dir: a.path("recording"), Node: a.cfg.Node, Clock: a.clock, Log: a.log,
+		Registry: a.registry}, objects[a.cfg.Cities[0].ID], catalogue, ring, a.ledger)
+	if err != nil {
+		return err
+	}
+	a.onClose(a.recordings.Close)
+	a.beside(a.recordings.Run)
+	return nil
+}
+
+// openRecords opens the call records and finishes what an earlier run of this node left: its recordings first, so that
+// the records of its calls can say what was kept.
+func (a *app) openRecords(ctx context.Context) error {
+	store, err := cdrsql.New(ctx, a.records)
+	if err != nil {
+		return err
+	}
+	key, err := keyFile(a.path("keys", "records.key"))
+	if err != nil {
+		return err
+	}
+	a.cdr, err = cdr.New(store, cdr.Config{Node: a.cfg.Node, Key: key, QueuePath: a.path("records.queue"), Log: a.log, Registry: a.registry})
+	if err != nil {
+		return err
+	}
+	a.onClose(a.cdr.Shut)
+	a.beside(a.cdr.Run)
+	return a.closeLost(ctx)
+}
+
+// closeLost writes the records of calls that a crash cut off.
+func (a *app) closeLost(ctx context.Context) error {
+	recovered, err := a.recordings.Recover(ctx)
+	if err != nil {
+		return fmt.Errorf("finish recordings of the last run: %w", err)
+	}
+	kept := make(map[call.ID]call.RecordingSummary, len(recovered))
+	for _, r := range recovered {
+		kept[r.Call] = r.Summary
+	}
+	lost, err := a.cdr.CloseLost(ctx, a.cfg.Node,
+		func(r call.Record) time.Time { return kept[r.ID].EndedAt },
+		func(_ context.Context, r call.Record) (call.RecordingSummary, error) {
+			if sum, ok := kept[r.ID]; ok {
+				return sum, nil
+			}
+			return call.RecordingSummary{State: call.RecordingNone}, nil
+		})
+	if err != nil {
+		return fmt.Errorf("close the calls of the last run: %w", err)
+	}
+	if len(lost) > 0 {
+		a.log.Warn("calls of the last run ended with it", "calls", len(lost), "recordings", len(recovered))
+	}
+	return nil
+}
+
+func (a *app) openRouting(context.Context) (err error) {
+	a.routing, err = routing.New(routingCities(a.cfg), memstore.New(time.Now), routing.Config{Node: a.cfg.Node, Log: a.log, Registry: a.registry})
+	if err != nil {
+		return err
+	}
+	a.beside(a.routing.Run)
+	return nil
+}
+
+func (a *app) openMedia(context.Context) (err error) {
+	if a.prompts, err = media.OpenLibrary(string(a.cfg.Prompts)); err != nil {
+		return err
+	}
+	a.media, err = media.Open(media.Config{Addr: a.cfg.RTP.Listen, PortMin: a.cfg.RTP.Ports.Min, PortMax: a.cfg.RTP.Ports.Max,
+		Deaf: a.cfg.RTP.Deaf, SilenceLimit: a.cfg.SIP.Silence, Log: a.log, Registry: a.registry})
+	if err != nil {
+		return err
+	}
+	a.onClose(a.media.Close)
+	return nil
+}
+
+func (a *app) openSIP(context.Context) error {
+	a.board = &call.Switchboard{Node: a.cfg.Node, Queues: a.routing, Recorder: a.recordings, Records: a.cdr,
+		Prompts: notices{a.cfg, a.prompts}, Terms: terms(a.cfg), Log: a.log}
+	agents, err := readCredentials(a.cfg)
+	if err != nil {
+		return err
+	}
+	deps := sip.Deps{Log: a.log, Registry: a.registry, Media: a.media, Prompts: a.prompts, Entries: entries{a.routing},
+		Identities: a.vault, Switchboard: a.board, Agents: agents, Presence: a.routing}
+	if a.sip, err = listenSIP(a.cfg, deps); err != nil {
+		return err
+	}
+	a.board.Phones = a.sip
+	return nil
+}
+
+func (a *app) openConsole(ctx context.Context) error {
+	store, err := consolesql.New(ctx, a.sealed)
+	if err != nil {
+		return err
+	}
+	a.tokens = console.NewTokens(store, nil)
+	a.console, err = console.New(console.Config{Version: version(), Zones: zones(a.cfg), Log: a.log, Registry: a.registry}, console.Deps{
+		Calls: a.cdr, Recordings: playable{a.recordings}, Agents: people{a.routing}, Queues: queueLines{a.routing, a.cfg},
+		Ledger: leaves{a.ledger}, Tokens: a.tokens, Checks: a.checks()})
+	if err != nil {
+		return err
+	}
+	if a.http, err = listenHTTP(a.cfg); err != nil {
+		return err
+	}
+	a.onClose(closeListener(a.http))
+	if a.admin, err = listenAdmin(a.cfg); err != nil {
+		return err
+	}
+	a.onClose(closeListener(a.admin))
+	return a.writeTokens(ctx)
+}
+
+// checks are what /readyz asks.
+func (a *app) checks() []console.Check {
+	return []console.Check{
+		{Name: "records", Check: a.records.PingContext},
+		{Name: "sealed", Check: a.sealed.PingContext},
+		{Name: "ledger", Check: func(context.Context) error {
+			for city, err := range a.ledger.Frozen() {
+				return fmt.Errorf("city %s: %w", city, err)
+			}
+			return nil
+		}},
+		{Name: "sound", Check: func(context.Context) error {
+			if a.media.PortsFree() == 0 {
+				return errors.New("no port is free for another call")
+			}
+			return nil
+		}},
+	}
+}
+
+// Run serves until ctx ends, then stops in order: no new calls, the calls in progress, the edges, and last what runs
+// beside them. It returns the first fault of an edge.
+func (a *app) Run(ctx context.Context) error {
+	besideCtx, stopBeside := context.WithCancel(context.WithoutCancel(ctx))
+	var beside sync.WaitGroup
+	for _, loop := range a.loops {
+		beside.Go(func() { loop(besideCtx) })
+	}
+	edgeCtx, stopEdges := context.WithCancel(context.WithoutCancel(ctx))
+	edges := make(chan error, 3)
+	go func() { edges <- a.sip.Run(edgeCtx) }()
+	go func() { edges <- a.console.Serve(edgeCtx, a.http) }()
+	go func() { edges <- a.console.ServeAdmin(edgeCtx, a.admin) }()
+
+	var err error
+	running := 3
+	select {
+	case <-ctx.Done():
+		a.drain()
+	case err = <-edges:
+		running--
+	}
+	stopEdges()
+	for range running {
+		err = errors.Join(err, <-edges)
+	}
+	stopBeside()
+	beside.Wait()
+	return err
+}
+
+// drainPoll is how often a draining node looks whether its last call has ended.
+const drainPoll = 100 * time.Millisecond
+
+// drain refuses new calls and lets those in progress end by themselves, for as long as the configuration allows.
+func (a *app) drain() {
+	a.sip.Drain()
+	if a.board.Active() > 0 {
+		a.log.Info("draining: no new calls", "calls", a.board.Active(), "longest", a.cfg.DrainTimeout)
+	}
+	deadline := time.After(a.cfg.DrainTimeout)
+	tick := time.NewTicker(drainPoll)
+	defer tick.Stop()
+	for a.board.Active() > 0 {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			a.log.Warn("drain deadline passed: calls are ended", "calls", a.board.Active())
+			return
+		}
+	}
+}

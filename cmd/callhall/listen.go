@@ -1,0 +1,90 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"callhall/sip"
+)
+
+// nextPorts is how many ports above its own a listener of a development server tries when that one is taken.
+const nextPorts = 20
+
+// listenSIP opens the SIP server on the configured addresses. In development a taken port moves to the next free one.
+func listenSIP(cfg Config, deps sip.Deps) (*sip.Server, error) {
+	for moved := 0; ; moved++ {
+		server, err := sip.New(sipConfig(cfg, moved), deps)
+		if err == nil || !canMove(cfg, moved, err) {
+			return server, err
+		}
+	}
+}
+
+// canMove tells whether a listener that met err may try the next port.
+func canMove(cfg Config, moved int, err error) bool {
+	return cfg.Development && moved < nextPorts && errors.Is(err, syscall.EADDRINUSE)
+}
+
+// sipConfig is the configuration as the SIP edge wants it, its ports moved up by so many.
+func sipConfig(cfg Config, moved int) sip.Config {
+	c := sip.Config{Advertise: cfg.SIP.Advertise, Realm: cfg.SIP.Realm, SilenceLimit: cfg.SIP.Silence}
+	for _, l := range cfg.SIP.Listen {
+		c.Listen = append(c.Listen, SIPListener{Transport: l.Transport, Addr: movedUp(l.Addr, moved)}.String())
+	}
+	for _, city := range cfg.Cities {
+		for _, t := range city.Trunks {
+			c.Trunks = append(c.Trunks, sip.Trunk{ID: t.ID, Allow: t.Allow, TrustIdentity: t.TrustIdentity, Progress: t.Progress, NATLearn: t.NATLearning})
+		}
+	}
+	return c
+}
+
+func movedUp(a netip.AddrPort, by int) netip.AddrPort {
+	if a.Port() == 0 {
+		return a
+	}
+	return netip.AddrPortFrom(a.Addr(), a.Port()+uint16(by))
+}
+
+// listenHTTP opens the API's listener, with TLS where a certificate is configured.
+func listenHTTP(cfg Config) (net.Listener, error) {
+	secure, err := cfg.HTTP.TLS.Load()
+	if err != nil {
+		return nil, err
+	}
+	l, err := listenTCP(cfg, cfg.HTTP.Listen)
+	if err != nil || secure == nil {
+		return l, err
+	}
+	return tls.NewListener(l, secure), nil
+}
+
+// listenAdmin opens the listener for health, metrics and profiles.
+func listenAdmin(cfg Config) (net.Listener, error) { return listenTCP(cfg, cfg.Admin.Listen) }
+
+// listenTCP listens on addr. In development a taken port moves to the next free one.
+func listenTCP(cfg Config, addr netip.AddrPort) (net.Listener, error) {
+	for moved := 0; ; moved++ {
+		l, err := net.Listen("tcp", movedUp(addr, moved).String())
+		if err == nil {
+			return l, nil
+		}
+		if !canMove(cfg, moved, err) {
+			return nil, fmt.Errorf("listen: %w", err)
+		}
+	}
+}
+
+// closeListener closes a listener that nobody served; one that was served is closed already.
+func closeListener(l net.Listener) func() error {
+	return func() error {
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	}
+}
