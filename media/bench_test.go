@@ -4,6 +4,7 @@ package media
 
 import (
 	"net/netip"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -14,16 +15,24 @@ import (
 // A copyTap does what the least recorder does: it copies the payload. It says so after every burst.
 type copyTap struct {
 	kept  [frameSize]byte
-	n     int
-	burst int
+	n     atomic.Int64 // the portable carrier has a goroutine for each socket
+	burst int64
 	done  chan struct{}
 }
 
 func (c *copyTap) Heard(p call.Packet) {
 	copy(c.kept[:], p.Payload)
-	if c.n++; c.n == c.burst {
-		c.n = 0
+	if c.burst > 0 && c.n.Add(1)%c.burst == 0 {
 		c.done <- struct{}{}
+	}
+}
+
+// wait returns when a burst has been heard.
+func (c *copyTap) wait(b *testing.B) {
+	select {
+	case <-c.done:
+	case <-time.After(5 * time.Second):
+		b.Fatal("a packet was lost on loopback")
 	}
 }
 
@@ -78,7 +87,7 @@ func benchLoopback(b *testing.B, e *Engine) {
 			b.Fatal(err)
 		}
 		far.Set(Params{Remote: address(sink), Send: true, Receive: true})
-		p.stream.Tap(&tap) // all on one loop, or one after the other: see done
+		p.stream.Tap(&tap)
 		Join(p.stream, far)
 		callers = append(callers, p)
 	}
@@ -92,7 +101,7 @@ func benchLoopback(b *testing.B, e *Engine) {
 		p.next.SequenceNumber++
 		p.next.Timestamp += frameSize
 		if n%calls == calls-1 {
-			<-tap.done
+			tap.wait(b)
 		}
 	}
 	b.StopTimer()
