@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,9 +34,15 @@ type stage struct {
 
 // scriptedBoard hands each call to the test, or to script where there is one.
 type scriptedBoard struct {
-	script func(ctx context.Context, a call.Arrival) call.End
+	script atomic.Pointer[script]
 	calls  chan *liveCall
 }
+
+// A script runs a call in the test's stead.
+type script func(ctx context.Context, a call.Arrival) call.End
+
+// play gives all calls from here on to f.
+func (b *scriptedBoard) play(f script) { b.script.Store(&f) }
 
 // A liveCall is a call that the test runs: the test stands where the call's goroutine would.
 type liveCall struct {
@@ -47,8 +54,8 @@ type liveCall struct {
 }
 
 func (b *scriptedBoard) Take(ctx context.Context, a call.Arrival) call.End {
-	if b.script != nil {
-		return b.script(ctx, a)
+	if play := b.script.Load(); play != nil {
+		return (*play)(ctx, a)
 	}
 	c := &liveCall{Arrival: a, in: call.NewInbox(), over: make(chan struct{})}
 	a.Leg.Attach(c.in)
@@ -85,6 +92,9 @@ type noPresence struct{}
 func (noPresence) Registered(context.Context, call.CityID, call.AgentID, time.Time) {}
 func (noPresence) Unregistered(context.Context, call.CityID, call.AgentID, string)  {}
 
+// wireTimers are those of RFC 3261, for peers that know no others.
+var wireTimers = timers{t1: 500 * time.Millisecond, t2: 4 * time.Second, stray: 200 * time.Millisecond}
+
 // testTimers make a lost ACK a matter of two seconds.
 var testTimers = timers{t1: 30 * time.Millisecond, t2: 240 * time.Millisecond, stray: 200 * time.Millisecond}
 
@@ -97,6 +107,12 @@ func testLog(t *testing.T) *slog.Logger {
 
 // raise starts a server on free ports of loopback. adjust may change its configuration.
 func raise(t *testing.T, adjust ...func(*Config, *Deps)) *stage {
+	t.Helper()
+	return raiseWith(t, testTimers, adjust...)
+}
+
+// raiseWith is raise with timers of the test's choice.
+func raiseWith(t *testing.T, timers timers, adjust ...func(*Config, *Deps)) *stage {
 	t.Helper()
 	log := testLog(t)
 	engine, err := media.Open(media.Config{Addr: netip.MustParseAddr("127.0.0.1"), PortMin: 30000, PortMax: 39998,
@@ -120,7 +136,7 @@ func raise(t *testing.T, adjust ...func(*Config, *Deps)) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.timers = testTimers
+	s.timers = timers
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()

@@ -306,14 +306,14 @@ func TestCancel(t *testing.T) {
 // later one often first, and alone would answer most of these CANCELs 405 and go on ringing.
 func TestCancelRightBehindInvite(t *testing.T) {
 	st := raise(t)
-	st.board.script = func(ctx context.Context, a call.Arrival) call.End {
+	st.board.play(func(ctx context.Context, a call.Arrival) call.End {
 		in := call.NewInbox()
 		a.Leg.Attach(in)
 		if ended := (<-in.Events()).(call.LegEnded); ended.Cause != call.CauseCancelled {
 			t.Errorf("%+v", ended)
 		}
 		return call.EndCancelled
-	}
+	})
 	w := st.caller()
 	const times = 200
 	for range times {
@@ -347,7 +347,7 @@ func TestCancelMeetsAnswer(t *testing.T) {
 	st := raise(t)
 	var mu sync.Mutex
 	ours := map[string]int{}
-	st.board.script = func(ctx context.Context, a call.Arrival) call.End {
+	st.board.play(func(ctx context.Context, a call.Arrival) call.End {
 		in := call.NewInbox()
 		a.Leg.Attach(in)
 		err := a.Leg.Answer(ctx)
@@ -356,7 +356,7 @@ func TestCancelMeetsAnswer(t *testing.T) {
 		defer mu.Unlock()
 		ours[fmt.Sprintf("%t %s", err == nil, ended.Cause)]++
 		return call.EndCancelled
-	}
+	})
 	w := st.caller()
 	theirs := map[string]int{}
 	for i := range 100 {
@@ -440,7 +440,7 @@ func TestAnswerTooLargeForADatagramLeavesAllTheSame(t *testing.T) {
 func TestPanicEndsOneCall(t *testing.T) {
 	st := raise(t)
 	live, c := st.talk(st.caller())
-	st.board.script = func(context.Context, call.Arrival) call.End { panic("broken") }
+	st.board.play(func(context.Context, call.Arrival) call.End { panic("broken") })
 	d := st.caller().ready()
 	d.invite(pcmuOffer)
 	d.expect("SIP/2.0 500")

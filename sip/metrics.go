@@ -52,11 +52,11 @@ func newCounts(r prometheus.Registerer) (*counts, error) {
 }
 
 func (c *counts) received(req *sip.Request) {
-	c.requests.WithLabelValues(knownMethod(req.Method), "in", strings.ToLower(req.Transport())).Inc()
+	c.requests.WithLabelValues(methodLabel(req), "in", strings.ToLower(req.Transport())).Inc()
 }
 
 func (c *counts) sent(req *sip.Request) {
-	c.requests.WithLabelValues(knownMethod(req.Method), "out", strings.ToLower(req.Transport())).Inc()
+	c.requests.WithLabelValues(methodLabel(req), "out", strings.ToLower(req.Transport())).Inc()
 }
 
 func (c *counts) answered(code int, trunk call.TrunkID) {
@@ -64,3 +64,10 @@ func (c *counts) answered(code int, trunk call.TrunkID) {
 }
 
 func (c *counts) refuse(reason string) { c.refused.WithLabelValues(reason).Inc() }
+
+func methodLabel(req *sip.Request) string {
+	if m := knownMethod(req.Method); m != "" {
+		return m
+	}
+	return "other"
+}

@@ -12,16 +12,20 @@ import (
 // transact sends req, which must be complete, and returns its final answer. It waits for 64·T1 at most (RFC 3261
 // §17.1.2.2) and for ctx. It is not for INVITE.
 func (s *Server) transact(ctx context.Context, req *sip.Request) (*sip.Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timers.patience())
+	defer cancel()
 	tx, err := s.send(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	return s.await(ctx, tx)
+	return await(ctx, tx)
 }
 
 // ask sends a request within the leg's dialog, with what fill adds to it, and returns its final answer. Requests leave
 // in the order of their CSeq.
 func (l *leg) ask(ctx context.Context, m sip.RequestMethod, fill func(*sip.Request)) (*sip.Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.server.timers.patience())
+	defer cancel()
 	l.dialog.wire.Lock()
 	req := l.dialog.request(m)
 	fill(req)
@@ -30,13 +34,11 @@ func (l *leg) ask(ctx context.Context, m sip.RequestMethod, fill func(*sip.Reque
 	if err != nil {
 		return nil, err
 	}
-	return l.server.await(ctx, tx)
+	return await(ctx, tx)
 }
 
 // await returns the final answer of a transaction and ends it.
-func (s *Server) await(ctx context.Context, tx *sip.ClientTx) (*sip.Response, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timers.patience())
-	defer cancel()
+func await(ctx context.Context, tx *sip.ClientTx) (*sip.Response, error) {
 	defer tx.Terminate()
 	for {
 		select {

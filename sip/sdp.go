@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/pion/sdp/v3"
-
 	"callhall/media"
 )
 
@@ -42,8 +40,11 @@ func towards(send, receive bool) direction {
 // errBadSDP says that a body is not SDP that can be used.
 var errBadSDP = errors.New("malformed SDP")
 
-// maxMediaLines bounds a description: an answer has to name each of them again.
-const maxMediaLines = 16
+// Bounds of a description: an answer has to name each line and format again.
+const (
+	maxMediaLines = 16
+	maxFormats    = 64
+)
 
 // ourDTMF is the payload type that our offers give to telephone-event.
 const ourDTMF = 101
@@ -60,117 +61,144 @@ type mediaLine struct {
 	formats      []string
 	addr         netip.AddrPort // where the far side wants RTP
 	rtcp         netip.AddrPort // and RTCP; it differs from the port above only by a=rtcp (RFC 3605)
+	reports      string         // a=rtcp as it came
+	events       []string       // formats that are telephone-event
 	direction    direction
 	codecs       []media.Codec // those we know, in the far side's order
 	dtmf         uint8         // payload type of telephone-event, 0 for none
 }
 
-// parseSDP reads an offer or an answer (RFC 8866). Names are not looked up: a connection address that is no IP
-// address makes its line unusable, not the whole description. Errors: errBadSDP.
+// parseSDP reads an offer or an answer (RFC 8866) as far as we use it. It is read here and not by a library, because
+// the one at hand refuses a whole description for a kind of media or bandwidth that it does not know, and an offer of
+// sound and fax is a common one. Names are not looked up: a connection address that is no IP address makes its line
+// unusable, not the description malformed. Errors: errBadSDP.
 func parseSDP(body []byte) (*session, error) {
-	var d sdp.SessionDescription
-	if err := d.Unmarshal(body); err != nil {
-		return nil, errBadSDP // pion's error repeats the text
-	}
-	if len(d.MediaDescriptions) > maxMediaLines {
-		return nil, fmt.Errorf("%w: more than %d m= lines", errBadSDP, maxMediaLines)
-	}
 	s := &session{audio: -1}
-	for i, m := range d.MediaDescriptions {
-		line, err := parseMediaLine(&d, m)
-		if err != nil {
-			return nil, err
+	common := mediaLine{direction: sendrecv}
+	at := &common // what c= and a= lines belong to
+	first, origin := true, false
+	for text := range strings.Lines(string(body)) {
+		text = strings.TrimRight(text, "\r\n")
+		kind, value, ok := strings.Cut(text, "=")
+		if !ok && text == "" {
+			continue
 		}
-		s.lines = append(s.lines, line)
-		if s.audio < 0 && line.usable() {
+		if len(kind) != 1 || first != (kind == "v") || first && value != "0" {
+			return nil, errBadSDP
+		}
+		first = false
+		switch kind {
+		case "o":
+			origin = true
+		case "c":
+			at.addr = netip.AddrPortFrom(connectionAddr(value), at.addr.Port())
+		case "a":
+			key, rest, _ := strings.Cut(value, ":")
+			at.attribute(key, rest)
+		case "m":
+			line, err := parseMediaLine(value, common)
+			if err != nil || len(s.lines) == maxMediaLines {
+				return nil, errBadSDP
+			}
+			s.lines = append(s.lines, line)
+			at = &s.lines[len(s.lines)-1]
+		}
+	}
+	if !origin {
+		return nil, errBadSDP
+	}
+	for i := range s.lines {
+		s.lines[i].settle()
+		if s.audio < 0 && s.lines[i].usable() {
 			s.audio = i
 		}
 	}
 	return s, nil
 }
 
-func parseMediaLine(d *sdp.SessionDescription, m *sdp.MediaDescription) (mediaLine, error) {
-	port := m.MediaName.Port.Value
-	if port < 0 || port > 65535 || len(m.MediaName.Formats) == 0 || len(m.MediaName.Formats) > 64 {
-		return mediaLine{}, fmt.Errorf("%w: m= line", errBadSDP)
+// parseMediaLine reads "audio 49170/1 RTP/AVP 0 8", with what the session says for all of its lines.
+func parseMediaLine(value string, common mediaLine) (mediaLine, error) {
+	words := strings.Fields(value)
+	if len(words) < 4 || len(words) > 3+maxFormats {
+		return mediaLine{}, errBadSDP
 	}
-	line := mediaLine{
-		media: m.MediaName.Media, proto: strings.Join(m.MediaName.Protos, "/"), formats: m.MediaName.Formats,
-		direction: sendrecv,
+	for _, w := range words {
+		if !isToken(strings.ReplaceAll(w, "/", "")) { // they are said again in an answer
+			return mediaLine{}, errBadSDP
+		}
 	}
-	connection := m.ConnectionInformation
-	if connection == nil {
-		connection = d.ConnectionInformation
+	number, _, _ := strings.Cut(words[1], "/")
+	port, err := strconv.ParseUint(number, 10, 16)
+	if err != nil {
+		return mediaLine{}, errBadSDP
 	}
-	line.addr = netip.AddrPortFrom(connectionAddr(connection), uint16(port))
-	line.rtcp = netip.AddrPortFrom(line.addr.Addr(), uint16(port)+1)
-	for _, a := range slices.Concat(d.Attributes, m.Attributes) { // those of the line come last and win
-		line.attribute(a.Key, a.Value)
-	}
-	if line.media == "audio" {
-		line.readCodecs(m.Attributes)
-	}
-	return line, nil
+	m := common
+	m.media, m.proto, m.formats, m.reports, m.events = words[0], words[2], words[3:], "", nil
+	m.addr = netip.AddrPortFrom(common.addr.Addr(), uint16(port))
+	return m, nil
 }
 
-// connectionAddr is the address of a c= line, the zero one where it has none that we can send to.
-func connectionAddr(c *sdp.ConnectionInformation) netip.Addr {
-	if c == nil || c.Address == nil {
+// connectionAddr is the address in "IN IP4 192.0.2.1", the zero one where it is none that we can send to.
+func connectionAddr(value string) netip.Addr {
+	words := strings.Fields(value)
+	if len(words) != 3 || words[0] != "IN" {
 		return netip.Addr{}
 	}
-	addr, err := netip.ParseAddr(c.Address.Address)
+	addr, err := netip.ParseAddr(words[2])
 	if err != nil || addr.Zone() != "" || addr.IsMulticast() {
 		return netip.Addr{}
 	}
 	return addr.Unmap()
 }
 
-// attribute takes in an a= line that says where and which way.
+// attribute takes in an a= line.
 func (m *mediaLine) attribute(key, value string) {
 	switch key {
 	case "sendrecv", "sendonly", "recvonly", "inactive":
 		m.direction = direction(key)
 	case "rtcp":
-		m.readRTCP(value)
+		m.reports = value
+	case "rtpmap":
+		format, encoding, _ := strings.Cut(value, " ")
+		if strings.EqualFold(strings.TrimSpace(encoding), "telephone-event/8000") {
+			m.events = append(m.events, format)
+		}
 	}
 }
 
-// readRTCP reads "53020" or "53020 IN IP4 192.0.2.1" (RFC 3605 §2.1).
+// settle works out what needs all of a line's attributes.
+func (m *mediaLine) settle() {
+	m.rtcp = netip.AddrPortFrom(m.addr.Addr(), m.addr.Port()+1)
+	m.readRTCP(m.reports)
+	if m.media == "audio" {
+		m.readCodecs()
+	}
+}
+
+// readRTCP reads "53020" or "53020 IN IP4 192.0.2.1" (RFC 3605 §2.1). Reports go nowhere but where the sound goes.
 func (m *mediaLine) readRTCP(value string) {
 	words := strings.Fields(value)
 	if len(words) != 1 && len(words) != 4 {
 		return
 	}
-	port, err := strconv.ParseUint(words[0], 10, 16)
-	if err != nil || port == 0 {
+	if len(words) == 4 && connectionAddr(strings.Join(words[1:], " ")) != m.addr.Addr() {
 		return
 	}
-	addr := m.addr.Addr()
-	if len(words) == 4 {
-		if addr, err = netip.ParseAddr(words[3]); err != nil || addr.Unmap() != m.addr.Addr() {
-			return // reports go nowhere but where the sound goes
-		}
+	if port, err := strconv.ParseUint(words[0], 10, 16); err == nil && port != 0 {
+		m.rtcp = netip.AddrPortFrom(m.addr.Addr(), uint16(port))
 	}
-	m.rtcp = netip.AddrPortFrom(addr.Unmap(), uint16(port))
 }
 
 // readCodecs finds PCMU, PCMA and telephone-event among the formats. The first two have static payload types
 // (RFC 3551 §6) and need no rtpmap.
-func (m *mediaLine) readCodecs(attributes []sdp.Attribute) {
-	event := map[string]bool{}
-	for _, a := range attributes {
-		format, encoding, ok := strings.Cut(a.Value, " ")
-		if a.Key == "rtpmap" && ok && strings.EqualFold(strings.TrimSpace(encoding), "telephone-event/8000") {
-			event[format] = true
-		}
-	}
+func (m *mediaLine) readCodecs() {
 	for _, format := range m.formats {
 		switch {
 		case format == "0":
 			m.addCodec(media.PCMU)
 		case format == "8":
 			m.addCodec(media.PCMA)
-		case event[format] && m.dtmf == 0:
+		case slices.Contains(m.events, format) && m.dtmf == 0:
 			if pt, err := strconv.ParseUint(format, 10, 7); err == nil && pt >= 96 {
 				m.dtmf = uint8(pt)
 			}

@@ -135,7 +135,7 @@ func TestSilence(t *testing.T) {
 }
 
 func TestSilenceOnHoldIsNoFault(t *testing.T) {
-	st := raise(t, func(c *Config, _ *Deps) { c.SilenceLimit = 120 * time.Millisecond })
+	st := raise(t, func(c *Config, _ *Deps) { c.SilenceLimit = time.Second })
 	d, c := st.talk(st.caller())
 	d.invite(offerOf(2, "sendonly", "IN IP4 127.0.0.1", "0 101"))
 	d.accept(d.until("SIP/2.0 200"), "")
@@ -143,7 +143,7 @@ func TestSilenceOnHoldIsNoFault(t *testing.T) {
 	select {
 	case ev := <-c.in.Events():
 		t.Fatalf("on hold came %T%+v", ev, ev)
-	case <-time.After(400 * time.Millisecond):
+	case <-time.After(1500 * time.Millisecond):
 	}
 	d.invite(offerOf(3, "sendrecv", "IN IP4 127.0.0.1", "0 101"))
 	d.accept(d.until("SIP/2.0 200"), "")
