@@ -50,7 +50,8 @@ func (c *Console) callRoutes(api huma.API) {
 	list.Description = "An agent sees their own calls of today; the others see the city's. No answer has a caller's number."
 	huma.Register(api, list, c.listCalls)
 	huma.Register(api, operation(http.MethodGet, "/calls/{id}", "One call, with its timeline"), c.getCall)
-	huma.Register(api, operation(http.MethodGet, "/calls/export", "Calls as CSV or JSON Lines"), c.exportCalls)
+	export := operation(http.MethodGet, "/calls/export", "Calls as CSV or JSON Lines")
+	huma.Register(api, answering(export, "A file", "text/csv", "application/jsonl"), c.exportCalls)
 }
 
 func (c *Console) listCalls(ctx context.Context, in *struct {

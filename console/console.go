@@ -158,6 +158,16 @@ func operation(method, path, summary string) huma.Operation {
 		MaxBodyBytes: maxBody}
 }
 
+// answering says of what content types the answer of op is, where huma cannot know.
+func answering(op huma.Operation, description string, types ...string) huma.Operation {
+	content := map[string]*huma.MediaType{}
+	for _, t := range types {
+		content[t] = &huma.MediaType{}
+	}
+	op.Responses = map[string]*huma.Response{"200": {Description: description, Content: content}}
+	return op
+}
+
 // fixed answers with a page that never changes while the program runs.
 func (c *Console) fixed(contentType string, page []byte) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {

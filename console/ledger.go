@@ -19,8 +19,10 @@ type ledgerAnswer struct {
 // ledgerRoutes puts the routes of the ledger into the API.
 func (c *Console) ledgerRoutes(api huma.API) {
 	huma.Register(api, operation(http.MethodGet, "/ledger", "What was done with personal data"), c.listLedger)
-	huma.Register(api, operation(http.MethodGet, "/ledger/checkpoint", "The newest signed checkpoint, to keep elsewhere"), c.checkpoint)
-	huma.Register(api, operation(http.MethodGet, "/ledger/export", "The ledger as a file that a stranger verifies"), c.exportLedger)
+	checkpoint := operation(http.MethodGet, "/ledger/checkpoint", "The newest signed checkpoint, to keep elsewhere")
+	huma.Register(api, answering(checkpoint, "A C2SP tlog-checkpoint", "text/plain"), c.checkpoint)
+	export := operation(http.MethodGet, "/ledger/export", "The ledger as a file that a stranger verifies")
+	huma.Register(api, answering(export, "JSON Lines", "application/jsonl"), c.exportLedger)
 }
 
 func (c *Console) listLedger(ctx context.Context, in *struct{ Paging }) (*ledgerAnswer, error) {

@@ -59,7 +59,7 @@ func TestTheDescriptionIsOurs(t *testing.T) {
 			t.Errorf("it has %s", never)
 		}
 	}
-	for _, want := range []string{"application/problem+json", "request_id", `"scheme":"bearer"`, "next_cursor", "audio/wav"} {
+	for _, want := range []string{"application/problem+json", "request_id", `"scheme":"bearer"`, "next_cursor", "audio/wav", "text/csv", "application/jsonl", "text/plain"} {
 		if !strings.Contains(spec, want) {
 			t.Errorf("it lacks %s", want)
 		}

@@ -31,9 +31,7 @@ func (c *Console) recordingRoutes(api huma.API) {
 	play := operation(http.MethodGet, "/recordings/{id}/media", "Listen to a recording")
 	play.Description = "A WAV file, the caller on the left and the agent on the right. Each request is a leaf of the city's ledger. " +
 		"A reason is needed, in the query or in the header " + reasonHeader + ": " + strings.Join(PlayReasons(), ", ") + "."
-	play.Responses = map[string]*huma.Response{"200": {Description: "The sound, or with Range a part of it (206)",
-		Content: map[string]*huma.MediaType{"audio/wav": {}}}}
-	huma.Register(api, play, c.playRecording)
+	huma.Register(api, answering(play, "The sound, or with Range a part of it (206)", "audio/wav"), c.playRecording)
 }
 
 func (c *Console) getRecording(ctx context.Context, in *struct {
