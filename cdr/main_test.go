@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"callhall/call"
 	"callhall/cdr"
@@ -103,7 +104,7 @@ func (o *office) queuePath() string { return filepath.Join(o.dir, "records.queue
 func (o *office) start() {
 	o.t.Helper()
 	var err error
-	o.Service, err = cdr.New(o.store, cdr.Config{Node: "node-a", Key: o.key, QueuePath: o.queuePath(), Retry: 1,
+	o.Service, err = cdr.New(o.store, cdr.Config{Node: "node-a", Key: o.key, QueuePath: o.queuePath(), Retry: 1, Wait: time.Minute,
 		Log: slog.New(slog.NewTextHandler(&o.log, nil))})
 	if err != nil {
 		o.t.Fatal(err)
