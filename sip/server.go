@@ -160,17 +160,12 @@ func New(cfg Config, d Deps) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sip: %w", err)
 	}
-	counts, err := newCounts(d.Registry)
-	if err != nil {
-		return nil, fmt.Errorf("sip: count: %w", errors.Join(err, ua.Close()))
-	}
 	s := &Server{
 		cfg: cfg, deps: d, log: d.Log, secret: []byte(rand.Text()),
 		timers: timers{t1: 500 * time.Millisecond, t2: 4 * time.Second, stray: 200 * time.Millisecond},
 		ua:     ua, trunks: trunks, gate: gate,
 		admission: newAdmission(cfg, d),
 		registrar: newRegistrar(cfg, d),
-		counts:    counts,
 		dialogs:   newDialogs(),
 		arriving:  newArriving(),
 		calls:     newCrew(false),
@@ -179,6 +174,10 @@ func New(cfg Config, d Deps) (*Server, error) {
 	}
 	if s.listeners, err = listen(cfg); err != nil {
 		return nil, fmt.Errorf("sip: %w", errors.Join(err, ua.Close()))
+	}
+	if s.counts, err = newCounts(d.Registry); err != nil { // last, so that New may be tried again with other ports
+		s.closeListeners()
+		return nil, fmt.Errorf("sip: count: %w", errors.Join(err, ua.Close()))
 	}
 	return s, nil
 }
@@ -265,11 +264,15 @@ func (s *Server) finish() {
 	case <-time.After(lastWords):
 	}
 	close(s.closing)
-	for _, l := range s.listeners {
-		l.close()
-	}
+	s.closeListeners()
 	if err := s.ua.Close(); err != nil { // ends the transactions that are left
 		s.log.Debug("connections not closed cleanly", "err", err)
 	}
 	<-s.work.over()
+}
+
+func (s *Server) closeListeners() {
+	for _, l := range s.listeners {
+		l.close()
+	}
 }

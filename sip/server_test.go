@@ -2,11 +2,15 @@ package sip
 
 import (
 	"encoding/json"
+	"errors"
+	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"callhall/call"
@@ -205,6 +209,24 @@ func TestConfigFaults(t *testing.T) {
 			t.Errorf("%q is listened on as %v", listen, s.Addrs())
 		}
 	}
+}
+
+func TestNewMayBeTriedAgain(t *testing.T) {
+	taken, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	deps := Deps{Log: testLog(t), Registry: prometheus.NewRegistry(), Agents: noAgents{}, Presence: noPresence{}}
+	free := "tcp://127.0.0.1:0"
+	if _, err := New(Config{Listen: []string{free, "udp://" + taken.LocalAddr().String()}}, deps); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Fatalf("on a port that is taken: %v", err)
+	}
+	s, err := New(Config{Listen: []string{free, "udp://127.0.0.1:0"}}, deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.finish()
 }
 
 func TestAdvertise(t *testing.T) {
