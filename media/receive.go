@@ -69,7 +69,8 @@ func (s *Stream) admit(at time.Time, from netip.AddrPort, b []byte) (p arrival, 
 	}
 	n = s.hear(p.at)
 	if p.kind == kindUnknown || !s.params.Receive {
-		return p, nil, n
+		p.kind = kindUnknown
+		return p, s.peer, n
 	}
 	if p.kind == kindEvent {
 		n.digit = s.event(&p)
@@ -156,15 +157,17 @@ func (p *arrival) tapType() uint8 {
 	}
 }
 
-// relay sends a packet that from let in on to this stream's party, unless it hears something else at present.
+// relay sends a packet that from let in on to this stream's party, unless it hears something else at present or could not
+// make anything of it.
 func (s *Stream) relay(from *Stream, p *arrival) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.peer != from || !s.maySend() || s.player.busy() || s.keys.busy() {
+	if s.peer != from {
 		return
 	}
 	pt, ok := s.typeFor(p)
-	if !ok {
+	if !ok || !s.maySend() || s.player.busy() || s.keys.busy() {
+		s.out.breakOff()
 		return
 	}
 	if h, ok := s.out.relayed(p, pt); ok {
@@ -183,9 +186,10 @@ func (s *Stream) typeFor(p *arrival) (pt uint8, ok bool) {
 		return uint8(s.params.Codec), true
 	case kindNoise:
 		return typeNoise, true
-	default:
+	case kindEvent:
 		return s.params.DTMF, s.params.DTMF != 0
 	}
+	return 0, false
 }
 
 // translate turns sound of the other law into codec's, in place.

@@ -96,7 +96,7 @@ func (o *sender) relayed(p *arrival, pt uint8) (h rtp.Header, ok bool) {
 	}
 	if step > 0 {
 		o.high = p.seq
-		o.reach = uint16(min(int(o.reach)+int(step), 1<<14))
+		o.reach = uint16(min(int(o.reach)+int(step), maxMisorder))
 	}
 	if p.kind != kindEvent { // an event keeps its first timestamp while it lasts
 		o.refTS, o.refAt = p.ts, p.at
@@ -104,6 +104,14 @@ func (o *sender) relayed(p *arrival, pt uint8) (h rtp.Header, ok bool) {
 	h = rtp.Header{PayloadType: pt, SequenceNumber: p.seq + o.seqOff, Timestamp: p.ts + o.tsOff, Marker: fresh || p.marker}
 	o.header(&h, p.at, len(p.payload), span)
 	return h, true
+}
+
+// breakOff says that a packet of the source was kept back by us: the next one that goes on follows what was sent last, or
+// the far side would take ours for loss.
+func (o *sender) breakOff() {
+	if o.voice == voiceRelay {
+		o.voice = voiceNone
+	}
 }
 
 // takeOver maps the source's numbers so that p follows what was sent last.
@@ -117,7 +125,7 @@ func (o *sender) takeOver(p *arrival) {
 
 // leaps tells whether the source's timeline or numbering broke off, though its SSRC stayed.
 func (o *sender) leaps(p *arrival) bool {
-	if step := int16(p.seq - o.high); step > maxDropout || step < -maxDropout {
+	if step := int16(p.seq - o.high); step > maxDropout || step < -maxMisorder {
 		return true
 	}
 	if p.kind == kindEvent {

@@ -103,6 +103,9 @@ func (s *Stream) Set(p Params) {
 	p.Remote, p.RemoteRTCP, p.Learn = unmapPort(p.Remote), unmapPort(p.RemoteRTCP), p.Learn.Unmap()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
 	now := s.now()
 	s.longestQuiet = max(s.longestQuiet, s.quietFor(now))
 	s.quietFrom, s.alive = now, now
@@ -175,6 +178,7 @@ func (s *Stream) join(peer *Stream) {
 	defer s.mu.Unlock()
 	s.peer = peer
 	s.player.stop()
+	s.out.breakOff()
 }
 
 // Part undoes Join. When it returns, neither of the two hears the other.

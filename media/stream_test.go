@@ -213,12 +213,15 @@ func TestRelaySourceChanges(t *testing.T) {
 		relayFor(b, 10)
 		b.next.SequenceNumber += 20000 // it begins anew: its first packet is doubted (RFC 3550 A.1)
 		relayFor(b, 11)
+		relayFor(b, 600)
+		b.next.SequenceNumber -= 500 // and again, not so far off
+		relayFor(b, 11)
 		sent := rtpTo(t, c.take(), a.addr)
-		if len(sent) != 40 {
-			t.Errorf("relayed %d packets of 41", len(sent))
+		if len(sent) != 650 {
+			t.Errorf("relayed %d packets of 652", len(sent))
 		}
 		follows(t, sent)
-		if q := b.stream.Quality(); q.Lost > 0 || q.Received != 40 {
+		if q := b.stream.Quality(); q.Lost > 0 || q.Received != 650 {
 			t.Errorf("changes of source count as loss: %+v", q)
 		}
 	})
@@ -304,6 +307,44 @@ func TestQuietAndHeard(t *testing.T) {
 		synctest.Wait()
 		if len(p.told.all().quiet) != 1 {
 			t.Error("a held stream was told to be quiet")
+		}
+	})
+}
+
+// What we keep back ourselves is no gap in what the far side gets, only time.
+func TestWhatWeKeepBackIsNoLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, c := memoryEngine(t, nil)
+		a, b := newParty(t, e, c, "127.0.0.5:4000", PCMU), newParty(t, e, c, "127.0.0.6:4000", PCMU)
+		Join(a.stream, b.stream)
+		relayFor(b, 10)
+		held := a.params(PCMU)
+		held.Send = false
+		a.stream.Set(held) // the caller is held
+		relayFor(b, 50)
+		a.stream.Set(a.params(PCMU))
+		relayFor(b, 10)
+		held = b.params(PCMU)
+		held.Receive = false
+		b.stream.Set(held) // the agent holds
+		relayFor(b, 50)
+		b.stream.Set(b.params(PCMU))
+		relayFor(b, 10)
+		a.stream.Part()
+		relayFor(b, 50)
+		Join(a.stream, b.stream)
+		relayFor(b, 10)
+		b.next.PayloadType = 77 // what nobody agreed on
+		relayFor(b, 50)
+		b.next.PayloadType = 0
+		relayFor(b, 10)
+		sent := rtpTo(t, c.take(), a.addr)
+		if len(sent) != 50 {
+			t.Errorf("sent %d packets", len(sent))
+		}
+		follows(t, sent)
+		if q := b.stream.Quality(); q.Lost > 0 || q.Received != 250 {
+			t.Errorf("quality %+v", q)
 		}
 	})
 }
