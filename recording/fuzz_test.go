@@ -23,9 +23,9 @@ func seedSegment(t testing.TB) []byte {
 	}
 	var aad []byte
 	for n := range 3 {
-		for i := range 12 {
-			s.hears(left, caller.packet(n*12+i), float64((n*12+i)*20))
-		}
+		p := caller.packet(n)
+		p.Payload = p.Payload[:20] // small: the fuzzer works faster
+		s.hears(left, p, float64(n*20))
 		items, _, _ := s.take(nil)
 		at := len(b)
 		b = s.seal(b, items, n == 2, &aad)

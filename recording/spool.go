@@ -27,7 +27,7 @@ type spool struct {
 	max    int64
 	making sync.Mutex // one segment is made at a time; held before mu
 
-	mu       sync.Mutex // guards what follows; never held while the disk works on a write
+	mu       sync.Mutex // guards what follows; not held while chunks are written
 	segments map[uint32]*segment
 	current  *segment // nil until there is something to write
 	newest   uint32
@@ -292,8 +292,8 @@ func (s *spool) remove(seg *segment) error {
 // others in the segment can.
 func (s *spool) scrub(p place) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	seg := s.segments[p.segment]
+	s.mu.Unlock()
 	if seg == nil {
 		return nil
 	}
