@@ -80,6 +80,7 @@ type server struct {
 	admin   string
 	cmd     *exec.Cmd
 	exited  chan error
+	tokens  map[string]string
 	printed syncBuffer // standard output
 	logged  syncBuffer // standard error: the log at debug level
 }
@@ -209,13 +210,20 @@ func (s *server) run(ctx context.Context, args ...string) (stdout string, err er
 	return out.String(), err
 }
 
-// token issues an API token of that role.
+// token is an API token of that role, made when it is first asked for.
 func (s *server) token(role string) string {
 	s.t.Helper()
+	if secret, ok := s.tokens[role]; ok {
+		return secret
+	}
 	out, err := s.run(s.t.Context(), "--config", "callhall.yaml", "--json", "user", "add", "test-"+role, "--role", role, "--city", "demo")
 	must(s.t, err)
 	var user struct{ Token string }
 	must(s.t, json.Unmarshal([]byte(out), &user))
+	if s.tokens == nil {
+		s.tokens = map[string]string{}
+	}
+	s.tokens[role] = user.Token
 	return user.Token
 }
 

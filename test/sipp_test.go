@@ -38,7 +38,7 @@ func TestDial311WithSIPp(t *testing.T) {
 			s := newServer(t)
 			_, port, err := net.SplitHostPort(freeAddr(t))
 			must(t, err)
-			agent := []string{"-p", port, "-t", transport, "-s", "1002", "-ap", "secret-1002"}
+			agent := []string{"-p", port, "-t", transport, "-s", "1002", "-au", "1002", "-ap", "secret-1002"}
 			must(t, s.sipp(t.Context(), "register.xml", agent...))
 			ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
 			defer cancel()

@@ -120,7 +120,14 @@ func wantTone(t *testing.T, what string, samples []int16, want, other float64) {
 		return
 	}
 	middle := samples[len(samples)/4 : len(samples)*3/4]
-	if f, share := strongest(middle, want, other); f != want || share < 0.8 {
-		t.Errorf("%s: strongest is %v Hz with a share of %.2f, want %v Hz", what, f, share, want)
+	const window = sampleRate / 10 // a late packet shifts the phase: it spoils one window, not the whole
+	right, all := 0, len(middle)/window
+	for i := range all {
+		if f, share := strongest(middle[i*window:(i+1)*window], want, other); f == want && share > 0.8 {
+			right++
+		}
+	}
+	if right < all*9/10 {
+		t.Errorf("%s: %v Hz is heard in %d of %d windows", what, want, right, all)
 	}
 }
