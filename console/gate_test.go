@@ -13,7 +13,6 @@ import (
 	"callhall/call"
 	"callhall/console"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -49,29 +48,6 @@ func TestEachFaultHasItsStatus(t *testing.T) {
 	}
 	o.behind.fail = nil
 	o.problem(o.ask(o.token("demo", console.RolePrivacy), "GET", "/api/v1/ledger?cursor=bad", ""), http.StatusBadRequest)
-}
-
-func TestTheLedgerIsPaged(t *testing.T) {
-	o := newOffice(t, nil)
-	token := o.token("demo", console.RolePrivacy)
-	var indexes []int64
-	for cursor, pages := "", 0; pages == 0 || cursor != ""; pages++ {
-		type list struct {
-			Data       []console.LedgerEntry `json:"data"`
-			NextCursor string                `json:"next_cursor"`
-		}
-		page := into[list](t, o.ask(token, "GET", "/api/v1/ledger?limit=2&cursor="+cursor, ""))
-		for _, e := range page.Data {
-			indexes = append(indexes, e.Index)
-		}
-		cursor = page.NextCursor
-	}
-	if diff := cmp.Diff([]int64{0, 1, 2, 3, 4}, indexes); diff != "" {
-		t.Error(diff)
-	}
-	for _, cursor := range []string{"-1", "x", "1.5", "99999999999999999999"} {
-		o.problem(o.ask(token, "GET", "/api/v1/ledger?cursor="+cursor, ""), http.StatusBadRequest)
-	}
 }
 
 func TestSettingAnAgentsState(t *testing.T) {

@@ -4,29 +4,14 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"strconv"
-	"time"
-
-	"callhall/call"
 
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// LedgerEntry is one leaf of the ledger. One whose body was erased keeps its place.
-type LedgerEntry struct {
-	Index  int64             `json:"index"`
-	Erased bool              `json:"erased,omitempty"`
-	Kind   string            `json:"kind,omitempty"`
-	At     time.Time         `json:"at,omitzero"`
-	Call   call.ID           `json:"call,omitempty"`
-	Actor  string            `json:"actor,omitempty"`
-	Facts  map[string]string `json:"facts,omitempty"`
-}
-
 // ledgerAnswer is a page of the ledger.
 type ledgerAnswer struct {
 	Body struct {
-		Data       []LedgerEntry `json:"data" nullable:"false" doc:"In the order of the log."`
+		Data       []LedgerEntry `json:"data" nullable:"false" doc:"Newest first."`
 		NextCursor string        `json:"next_cursor,omitempty" doc:"Absent on the last page."`
 	}
 }
@@ -41,23 +26,12 @@ func (c *Console) ledgerRoutes(api huma.API) {
 }
 
 func (c *Console) listLedger(ctx context.Context, in *struct{ Paging }) (*ledgerAnswer, error) {
-	from, err := strconv.ParseUint("0"+in.Cursor, 10, 62) // a cursor is the index of a leaf, which is no secret
-	if err != nil {
-		return nil, c.fail(ctx, "list the ledger", errCursor)
-	}
-	found, next, err := c.deps.Ledger.List(ctx, visitOf(ctx).token.City, int64(from), in.Limit)
+	found, err := c.deps.Ledger.List(ctx, visitOf(ctx).token.City, in.Cursor, in.Limit)
 	if err != nil {
 		return nil, c.fail(ctx, "list the ledger", err)
 	}
 	out := &ledgerAnswer{}
-	out.Body.Data = []LedgerEntry{}
-	for _, e := range found {
-		out.Body.Data = append(out.Body.Data, LedgerEntry{Index: e.Index, Erased: e.Erased, Kind: e.Leaf.Kind, At: e.Leaf.At,
-			Call: e.Leaf.Call, Actor: e.Leaf.Actor, Facts: e.Leaf.Facts})
-	}
-	if len(found) == in.Limit {
-		out.Body.NextCursor = strconv.FormatInt(next, 10)
-	}
+	out.Body.Data, out.Body.NextCursor = append([]LedgerEntry{}, found.Entries...), found.Next
 	return out, nil
 }
 

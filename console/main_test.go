@@ -21,7 +21,6 @@ import (
 	cdrstore "callhall/cdr/sqlstore"
 	"callhall/console"
 	"callhall/console/sqlstore"
-	"callhall/ledger"
 	"callhall/sqldb"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,10 +29,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var (
-	_ console.Calls  = (*cdr.Service)(nil)
-	_ console.Ledger = (*ledger.Ledger)(nil)
-)
+var _ console.Calls = (*cdr.Service)(nil)
 
 var errInside = errors.New("secret detail of the inside")
 
@@ -262,14 +258,11 @@ func (b *behind) Queues(_ context.Context, city call.CityID) ([]console.Queue, e
 	return []console.Queue{{ID: "general", Waiting: 2}}, b.known(city)
 }
 
-// leaves is how many leaves the ledger has.
-const leaves = 5
-
-func (b *behind) List(_ context.Context, city call.CityID, from int64, limit int) (page []ledger.Entry, next int64, err error) {
-	for i := from; i < leaves && len(page) < limit; i++ {
-		page = append(page, ledger.Entry{Index: i, Leaf: call.Leaf{Kind: "ani.release/1", Actor: "engine"}})
+func (b *behind) List(_ context.Context, city call.CityID, cursor string, _ int) (console.LedgerPage, error) {
+	if cursor == "bad" {
+		return console.LedgerPage{}, console.ErrCursor
 	}
-	return page, from + int64(len(page)), b.known(city)
+	return console.LedgerPage{Entries: []console.LedgerEntry{{Kind: "ani.release/1"}}, Next: "more"}, b.known(city)
 }
 
 func (b *behind) Checkpoint(_ context.Context, city call.CityID) ([]byte, error) {

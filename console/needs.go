@@ -8,7 +8,6 @@ import (
 
 	"callhall/call"
 	"callhall/cdr"
-	"callhall/ledger"
 )
 
 // Errors that the parts behind the console tell it by.
@@ -16,6 +15,7 @@ var (
 	ErrNotFound = errors.New("there is no such thing in this city")
 	ErrGone     = errors.New("it has been erased")
 	ErrConflict = errors.New("it cannot be done in the present state")
+	ErrCursor   = errors.New("the cursor is damaged, or belongs to another list")
 	ErrRefused  = errors.New("the rules do not permit it")
 )
 
@@ -45,7 +45,6 @@ type Recording struct {
 	EndedAt  time.Time        `json:"ended_at,omitzero"`
 	DueAt    time.Time        `json:"due_at,omitzero" doc:"When it will be erased."`
 	ErasedAt time.Time        `json:"erased_at,omitzero"`
-	Playable bool             `json:"playable"`
 }
 
 // Listener is who wants to hear a recording, and why.
@@ -71,7 +70,6 @@ type Agent struct {
 	Since    time.Time      `json:"since,omitzero"`
 	Deadline time.Time      `json:"deadline,omitzero" doc:"When the state ends by itself."`
 	Call     call.ID        `json:"call,omitempty"`
-	Queue    call.QueueID   `json:"queue,omitempty" doc:"Of the call."`
 }
 
 // StateChange is what somebody wants an agent's state to be.
@@ -88,15 +86,38 @@ type Queues interface {
 
 // Queue is one queue now.
 type Queue struct {
-	ID      call.QueueID   `json:"id"`
-	Waiting int            `json:"waiting" doc:"Calls in line, those that are being offered included."`
-	Longest time.Duration  `json:"longest_ns" doc:"The longest wait among them, in nanoseconds."`
-	Agents  map[string]int `json:"agents" doc:"Who serves the queue, by state."`
+	ID          call.QueueID `json:"id"`
+	Waiting     int          `json:"waiting" doc:"Calls in line."`
+	OldestSince time.Time    `json:"oldest_since,omitzero" doc:"Since when the first in line has waited."`
+	Ready       int          `json:"ready" doc:"Agents who would take a call now."`
+	Talking     int          `json:"talking" doc:"Agents who speak with a caller of this queue."`
+	MaxLength   int          `json:"max_length,omitempty" doc:"Calls that it takes; 0 is no limit."`
+	SignedIn    int          `json:"signed_in" doc:"Agents of this queue who are signed in."`
 }
 
-// Ledger is what the console needs of the ledger; *ledger.Ledger has it.
+// Ledger is what the console needs of the ledger.
 type Ledger interface {
-	List(ctx context.Context, city call.CityID, from int64, limit int) ([]ledger.Entry, int64, error)
+	// List returns a page of the city's entries, newest first. Errors: ErrCursor.
+	List(ctx context.Context, city call.CityID, cursor string, limit int) (LedgerPage, error)
+	// Checkpoint is the newest signed checkpoint, as C2SP tlog-checkpoint text. Errors: ErrNotFound before the first.
 	Checkpoint(ctx context.Context, city call.CityID) ([]byte, error)
+	// Export writes the file that a stranger verifies.
 	Export(ctx context.Context, city call.CityID, w io.Writer) error
+}
+
+// LedgerPage is one page of entries.
+type LedgerPage struct {
+	Entries []LedgerEntry
+	Next    string // empty on the last
+}
+
+// LedgerEntry is one leaf. One whose body was erased keeps its place.
+type LedgerEntry struct {
+	Index  int64             `json:"index"`
+	Erased bool              `json:"erased,omitempty"`
+	Kind   string            `json:"kind,omitempty"`
+	At     time.Time         `json:"at,omitzero"`
+	Call   call.ID           `json:"call,omitempty"`
+	Actor  string            `json:"actor,omitempty"`
+	Facts  map[string]string `json:"facts,omitempty"`
 }

@@ -89,9 +89,6 @@ func (c *Console) fail(ctx context.Context, doing string, err error) error {
 	return problem(ctx, status)
 }
 
-// errCursor says that a cursor of the console's own making was not.
-var errCursor = errors.New("the cursor is damaged")
-
 // statusOf is the one place where an error becomes a status.
 func statusOf(err error) int {
 	switch {
@@ -103,7 +100,7 @@ func statusOf(err error) int {
 		return http.StatusConflict
 	case errors.Is(err, ErrRefused):
 		return http.StatusForbidden
-	case errors.Is(err, errCursor), errors.Is(err, cdr.ErrCursor):
+	case errors.Is(err, ErrCursor), errors.Is(err, cdr.ErrCursor):
 		return http.StatusBadRequest
 	case errors.Is(err, cdr.ErrLimit):
 		return http.StatusUnprocessableEntity
