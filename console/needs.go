@@ -114,6 +114,7 @@ type LedgerPage struct {
 // LedgerEntry is one leaf. One whose body was erased keeps its place.
 type LedgerEntry struct {
 	Index  int64             `json:"index"`
+	Hash   string            `json:"hash,omitempty" doc:"Of the leaf in the tree, in hex, where it is known."`
 	Erased bool              `json:"erased,omitempty"`
 	Kind   string            `json:"kind,omitempty"`
 	At     time.Time         `json:"at,omitzero"`
