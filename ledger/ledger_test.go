@@ -391,18 +391,45 @@ func TestLostKeyIsNotReplaced(t *testing.T) {
 	}
 }
 
+// telling is a witness that passes on what it is given.
+type telling struct {
+	ledger.WitnessDir
+	dropped chan []byte
+}
+
+func (w telling) Drop(ctx context.Context, c call.CityID, checkpoint []byte) error {
+	select {
+	case w.dropped <- checkpoint:
+	case <-ctx.Done():
+	}
+	return w.WitnessDir.Drop(ctx, c, checkpoint)
+}
+
 func TestCheckpointsReachTheWitnessWhileRunning(t *testing.T) {
 	p := newPlace(t)
-	l, _ := p.open(t, ledger.Config{CheckpointEvery: time.Millisecond})
-	fill(t, l, city, 3)
-	for t.Context().Err() == nil {
-		text, err := p.witness().Last(t.Context(), city)
-		if err != nil {
-			t.Fatal(err)
+	db := p.database(t)
+	store, err := sqlstore.Open(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := telling{p.witness(), make(chan []byte, 8)}
+	l, err := ledger.Open(t.Context(), store, ledger.KeyDir(filepath.Join(p.dir, "keys")), w, ledger.Config{CheckpointEvery: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Append(t.Context(), city, leaf(1)); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case text := <-w.dropped:
+		if !bytes.Contains(text, []byte("\n1\n")) {
+			t.Errorf("dropped %s", text)
 		}
-		if bytes.Contains(text, []byte("\n3\n")) {
-			return
-		}
+	case <-time.After(10 * time.Second):
+		t.Error("nothing reached the witness while the ledger was running")
+	}
+	if err := errors.Join(l.Close(), db.Close()); err != nil {
+		t.Error(err)
 	}
 }
 
