@@ -85,7 +85,7 @@ func writeEntry(term *terminal, out io.Writer, raw json.RawMessage) error {
 		return fmt.Errorf("read an entry: %w", err)
 	}
 	if e.Erased {
-		_, err := fmt.Fprintf(out, "%d\t-\terased\t-\t-\t%s\n", e.Index, plain(e.Hash))
+		_, err := fmt.Fprintf(out, "%d\t-\terased\t-\t-\t\n", e.Index)
 		return err
 	}
 	var facts []string

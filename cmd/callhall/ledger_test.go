@@ -104,7 +104,7 @@ func TestLedgerOverHTTP(t *testing.T) {
 			entry := console.LedgerEntry{Index: 1, Kind: "recording.played/1", At: time.Unix(0, 0), Actor: "token:rosa/tok_a", Facts: map[string]string{"b": "2", "a": "1"}}
 			json.NewEncoder(w).Encode(map[string]any{"data": []console.LedgerEntry{entry}, "next_cursor": "n"})
 		case r.URL.Path == "/api/v1/ledger":
-			json.NewEncoder(w).Encode(map[string]any{"data": []console.LedgerEntry{{Index: 0, Erased: true, Hash: "abcd"}}})
+			json.NewEncoder(w).Encode(map[string]any{"data": []console.LedgerEntry{{Index: 0, Erased: true}}})
 		default:
 			fmt.Fprint(w, r.URL.Path)
 		}
