@@ -42,8 +42,8 @@ func TestFourteenDays(t *testing.T) {
 	defer late.Close()
 
 	r.clock.set(s.DueAt) // not erased yet, and refused all the same
-	if _, _, err := r.play(s.ID); !errors.Is(err, recording.ErrErased) {
-		t.Errorf("played at due: %v", err)
+	if _, err := r.Open(t.Context(), city, s.ID); !errors.Is(err, recording.ErrErased) {
+		t.Errorf("opened at due: %v", err)
 	}
 	if _, err := io.ReadAll(late); !errors.Is(err, recording.ErrErased) {
 		t.Errorf("played on past due: %v", err)
@@ -245,8 +245,8 @@ func TestClocksDisagree(t *testing.T) {
 	d.wall = s.DueAt
 	d.sure.Store(false)
 	r = newRig(t, dir, options{clock: d.clock, idle: true, config: func(c *recording.Config) { c.Clock = d }})
-	if _, _, err := r.play(s.ID); !errors.Is(err, recording.ErrErased) {
-		t.Errorf("played past due by the wall clock: %v", err)
+	if _, err := r.Open(t.Context(), city, s.ID); !errors.Is(err, recording.ErrErased) {
+		t.Errorf("opened past due by the wall clock: %v", err)
 	}
 	d.set(s.DueAt.Add(time.Hour))
 	if n, err := r.EraseDue(t.Context()); n != 0 || !errors.Is(err, recording.ErrUnconfirmed) {

@@ -52,30 +52,43 @@ func BenchmarkFlush(b *testing.B) {
 	}
 }
 
-// BenchmarkLife is a recording of a minute from its start until it is stored, many at once.
+// BenchmarkLife is a recording of so many seconds from its start until it is stored in a directory, many at once.
 func BenchmarkLife(b *testing.B) {
-	const n = 50
-	r := newRig(b, b.TempDir(), options{})
-	p := packet(callerTone, 0, 1, time.Now())
-	var used time.Duration
-	for b.Loop() {
-		began, before := time.Now(), cpu()
-		done := make(chan call.RecordingID, n)
-		for range n {
-			rec := r.begin()
-			for i := range 3000 {
-				p.Seq, p.TS, p.At = uint16(i), uint32(i*160), began.Add(time.Duration(i)*20*time.Millisecond)
-				rec.Caller().Heard(p)
-				rec.Agent().Heard(p)
+	for _, seconds := range []int{3, 60} {
+		b.Run(fmt.Sprint(seconds), func(b *testing.B) {
+			r := newRig(b, b.TempDir(), options{})
+			var used time.Duration
+			for b.Loop() {
+				before := cpu()
+				lives(b, r, 200, seconds)
+				used += cpu() - before
 			}
-			go func() { done <- r.end(rec).ID }()
-		}
-		for range n {
-			r.await(<-done, recording.StateStored)
-		}
-		used += cpu() - before
+			b.ReportMetric(float64(used.Microseconds())/float64(b.N)/200, "cpu-µs/recording")
+		})
 	}
-	b.ReportMetric(float64(used.Microseconds())/float64(b.N)/n, "cpu-µs/recording")
+}
+
+// lives begins, fills and ends n recordings and waits until they are stored.
+func lives(b *testing.B, r *rig, n, seconds int) {
+	p, began := packet(callerTone, 0, 1, time.Now()), time.Now()
+	var recs []call.Recording
+	for range n {
+		recs = append(recs, r.begin())
+	}
+	for i := range seconds * 50 {
+		p.Seq, p.TS, p.At = uint16(i), uint32(i*160), began.Add(time.Duration(i)*20*time.Millisecond)
+		for _, rec := range recs {
+			rec.Caller().Heard(p)
+			rec.Agent().Heard(p)
+		}
+	}
+	done := make(chan call.RecordingID, n)
+	for _, rec := range recs {
+		go func() { done <- r.end(rec).ID }()
+	}
+	for range n {
+		r.await(<-done, recording.StateStored)
+	}
 }
 
 // BenchmarkErase is the eraser at work on what fell due together.
