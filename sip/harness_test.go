@@ -405,6 +405,7 @@ type wireDialog struct {
 	local, remote, target       string
 	seq                         int
 	inviteBranch                string
+	contact                     string
 }
 
 const pcmuOffer = `v=0
@@ -429,7 +430,8 @@ func (w *wire) ready() *wireDialog {
 	n := callNumber.n
 	callNumber.Unlock()
 	return &wireDialog{wire: w, callID: fmt.Sprintf("test-%d", n), localTag: fmt.Sprintf("from%d", n),
-		local: "sip:+12125550142@carrier.invalid", remote: "sip:311@127.0.0.1", target: "sip:311@127.0.0.1"}
+		local: "sip:+12125550142@carrier.invalid", remote: "sip:311@127.0.0.1", target: "sip:311@127.0.0.1",
+		contact: "sip:peer@" + w.local + ";transport=" + w.network()}
 }
 
 func (d *wireDialog) via(branch string) string {
@@ -450,7 +452,7 @@ func (d *wireDialog) request(method, branch string, seq int, extra ...string) st
 	lines := append([]string{
 		method + " " + d.target + " SIP/2.0", d.via(branch), "From: <" + d.local + ">;tag=" + d.localTag, "To: " + to,
 		"Call-ID: " + d.callID, fmt.Sprintf("CSeq: %d %s", seq, method), "Max-Forwards: 70",
-		"Contact: <sip:peer@" + d.wire.local + ";transport=" + d.network() + ">"}, extra...)
+		"Contact: <" + d.contact + ">"}, extra...)
 	return strings.Join(lines, "\n")
 }
 
@@ -527,7 +529,7 @@ func (d *wireDialog) answer(req *text, status, tag, sdp string, extra ...string)
 		to += ";tag=" + tag
 	}
 	lines = append(lines, "From: "+req.get("from"), "To: "+to, "Call-ID: "+req.get("call-id"), "CSeq: "+req.get("cseq"),
-		"Contact: <sip:peer@"+d.wire.local+">")
+		"Contact: <"+d.contact+">")
 	if sdp != "" {
 		lines = append(lines, "Content-Type: application/sdp")
 	}

@@ -80,7 +80,7 @@ func listenOn(where string, advertise netip.Addr) (*listener, error) {
 }
 
 func (l *listener) openUDP(addr netip.AddrPort) error {
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(addr))
+	conn, err := net.ListenUDP(family("udp", addr), net.UDPAddrFromAddrPort(addr))
 	if err != nil {
 		return err
 	}
@@ -90,12 +90,31 @@ func (l *listener) openUDP(addr netip.AddrPort) error {
 }
 
 func (l *listener) openTCP(addr netip.AddrPort) error {
-	conn, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(addr))
+	conn, err := net.ListenTCP(family("tcp", addr), net.TCPAddrFromAddrPort(addr))
 	if err != nil {
 		return err
 	}
 	l.streams, l.addr = conn, plainAddrPort(conn.Addr().(*net.TCPAddr).AddrPort())
 	return nil
+}
+
+// family is the network of a socket that takes what was asked for: 0.0.0.0 is all of IPv4 and nothing else.
+func family(network string, addr netip.AddrPort) string {
+	if addr.Addr().Is4() {
+		return network + "4"
+	}
+	return network
+}
+
+// hears tells whether the listener has local as one of its addresses.
+func (l *listener) hears(local netip.AddrPort) bool {
+	return l.addr == local || l.addr.Addr().IsUnspecified() && l.addr.Port() == local.Port()
+}
+
+// reaches tells whether the listener can send to an address of that family. The zero address is a name, which may
+// turn out to be either.
+func (l *listener) reaches(to netip.Addr) bool {
+	return !to.IsValid() || to.Is4() == l.addr.Addr().Is4()
 }
 
 // String is the listener as Config.Listen writes it, with the port it got.

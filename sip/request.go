@@ -99,14 +99,15 @@ func (s *Server) listenerTowards(network, dest string) *listener {
 		heard = addrPort(conn.LocalAddr())
 		conn.TryClose()
 	}
+	to, _ := netip.ParseAddrPort(dest) // the zero value for a name
 	for _, l := range s.listeners {
 		if l.network != network {
 			continue
 		}
-		if l.addr == heard {
+		if heard.IsValid() && l.hears(heard) {
 			return l
 		}
-		if first == nil {
+		if first == nil && l.reaches(to.Addr().Unmap()) {
 			first = l
 		}
 	}

@@ -3,8 +3,11 @@ package sip
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -245,5 +248,186 @@ func TestAdvertise(t *testing.T) {
 	c.Leg.HangUp(call.CauseNormal)
 	if bye := d.until("BYE "); !strings.Contains(bye.get("via"), "192.0.2.9:") {
 		t.Errorf("Via: %s", bye.get("via"))
+	}
+}
+
+func TestWildcardListener(t *testing.T) {
+	st := raise(t, func(c *Config, _ *Deps) {
+		c.Listen, c.Advertise = []string{"udp://0.0.0.0:0", "tcp://0.0.0.0:0"}, netip.MustParseAddr("127.0.0.1")
+	})
+	for _, network := range []string{"udp", "tcp"} {
+		d, c := st.talk(st.dial(network, "127.0.0.1:0"))
+		c.Leg.HangUp(call.CauseNormal)
+		bye := d.until("BYE ")
+		_, port, _ := net.SplitHostPort(st.addr(network))
+		if want := strings.ToUpper(network) + " 127.0.0.1:" + port + ";"; !strings.Contains(bye.get("via"), want) {
+			t.Errorf("Via: %s, want %s", bye.get("via"), want)
+		}
+		d.say(bye, "200 OK", "")
+		st.empty()
+	}
+}
+
+func TestCallerBehindNAT(t *testing.T) {
+	st := raise(t, func(c *Config, _ *Deps) { c.Trunks[0].NATLearn = true })
+	d := st.caller().ready()
+	d.contact = "sip:peer@192.0.2.77:5060" // where nobody can reach it
+	d.invite(strings.Replace(pcmuOffer, "c=IN IP4 127.0.0.1", "c=IN IP4 192.0.2.77", 1))
+	c := st.call()
+	if err := c.Leg.Answer(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.accept(d.expect("SIP/2.0 200"), "")
+	voice, err := net.Dial("udp", c.Leg.(*callerLeg).sound().Local().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer voice.Close()
+	packet := append([]byte{0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9}, make([]byte, 160)...)
+	eventually(t, func() string {
+		packet[3]++
+		if _, err := voice.Write(packet); err != nil {
+			return err.Error()
+		}
+		if c.Leg.Quality().Received == 0 {
+			return "its sound is not heard"
+		}
+		return ""
+	})
+	c.Leg.HangUp(call.CauseNormal)
+	bye := d.expect("BYE sip:peer@192.0.2.77:5060 ") // came by the flow all the same
+	d.say(bye, "200 OK", "")
+	st.empty()
+}
+
+// TestJoinedLegsHearEachOther takes sound across, both ways.
+func TestJoinedLegsHearEachOther(t *testing.T) {
+	st := raise(t)
+	ears := map[string]*net.UDPConn{}
+	for _, who := range []string{"caller", "agent"} {
+		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		ears[who] = conn
+	}
+	at := func(sdp, who string) string {
+		port := strconv.Itoa(ears[who].LocalAddr().(*net.UDPAddr).Port)
+		return strings.NewReplacer("40000", port, "41000", port).Replace(sdp)
+	}
+	d := st.caller().ready()
+	d.invite(at(pcmuOffer, "caller"))
+	c := st.call()
+	if err := c.Leg.Answer(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.accept(d.expect("SIP/2.0 200"), "")
+	phone := st.phone("udp")
+	ringing := st.ring(t.Context(), patienceOfTests)
+	invite := phone.expect("INVITE ")
+	phone.remember(invite)
+	phone.say(invite, "200 OK", at(phoneAnswer, "agent"))
+	agent := st.outcome(ringing)
+	if agent.err != nil {
+		t.Fatal(agent.err)
+	}
+	if err := c.Leg.Join(agent.leg); err != nil {
+		t.Fatal(err)
+	}
+	for from, to := range map[string]string{"caller": "agent", "agent": "caller"} {
+		leg := map[string]call.Leg{"caller": c.Leg, "agent": agent.leg}[from]
+		port := leg.(party).common().sound().Local()
+		for i := range byte(20) {
+			packet := append([]byte{0x80, 0, 0, i, 0, 0, 0, i * 160, 0, 0, 0, from[0]}, strings.Repeat(from[:1], 160)...)
+			if _, err := ears[from].WriteToUDPAddrPort(packet, port); err != nil {
+				t.Fatal(err)
+			}
+		}
+		buf := make([]byte, 2048)
+		ears[to].SetReadDeadline(time.Now().Add(patienceOfTests))
+		for {
+			n, err := ears[to].Read(buf)
+			if err != nil {
+				t.Fatalf("%s hears nothing of the %s: %v", to, from, err)
+			}
+			if n == 172 && buf[12] == from[0] {
+				break
+			}
+		}
+	}
+	agent.leg.HangUp(call.CauseNormal)
+	phone.say(phone.until("BYE "), "200 OK", "")
+	d.do("BYE", "")
+	st.empty()
+}
+
+func TestGoroutinesComeHome(t *testing.T) {
+	st := raise(t)
+	w := st.caller()
+	_, c := st.talk(w) // whatever is started once has been
+	c.Leg.HangUp(call.CauseNormal)
+	c.end()
+	st.empty()
+	before := runtime.NumGoroutine()
+	for i := range 60 {
+		d := w.ready()
+		d.invite(pcmuOffer)
+		c := st.call()
+		if err := c.Leg.Answer(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		d.accept(d.mine("SIP/2.0 200"), "")
+		if i%2 == 0 {
+			c.Leg.HangUp(call.CauseNormal)
+			d.say(d.mine("BYE "), "200 OK", "")
+		} else {
+			d.seq++
+			d.send("%s\n\n", d.request("BYE", d.newBranch(), d.seq))
+			event[call.LegEnded](c)
+		}
+		c.end()
+	}
+	st.empty()
+	eventually(t, func() string {
+		if now := runtime.NumGoroutine(); now > before {
+			return fmt.Sprintf("%d goroutines, %d before", now, before)
+		}
+		return ""
+	})
+}
+
+func TestRefusedCallsAreCounted(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	st := raise(t, func(_ *Config, d *Deps) { d.Registry = registry })
+	stranger := st.dial("udp", "127.0.0.2:0").ready()
+	stranger.invite(pcmuOffer)
+	stranger.expect("SIP/2.0 403")
+	d := st.caller().ready()
+	d.target = "sip:999@127.0.0.1"
+	d.invite(pcmuOffer)
+	d.expect("SIP/2.0 404")
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetValue()
+			}
+			got[name] = m.GetCounter().GetValue()
+		}
+	}
+	for _, want := range []string{"callhall_sip_calls_refused_total unknown-source", "callhall_sip_calls_refused_total unknown-entry",
+		"callhall_sip_responses_total 4xx INVITE carrier"} {
+		if got[want] != 1 {
+			t.Errorf("%s is %v, want 1\n%v", want, got[want], got)
+		}
+	}
+	if got["callhall_sip_requests_total in INVITE udp"] != 2 {
+		t.Errorf("requests: %v", got)
 	}
 }
