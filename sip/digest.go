@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,6 +33,7 @@ func (Secret) MarshalText() ([]byte, error) { return []byte("secret"), nil }
 // user that does not exist.
 type doorkeeper struct {
 	realm   string
+	offers  []digest.Algorithm // best first
 	agents  Agents
 	nonces  *nonceBook
 	guesses *guesses
@@ -41,8 +43,8 @@ type doorkeeper struct {
 // maxUser is the longest user name that is looked up, in bytes.
 const maxUser = 128
 
-func newDoorkeeper(realm string, agents Agents, now func() time.Time) *doorkeeper {
-	return &doorkeeper{realm: realm, agents: agents, nonces: newNonceBook(now), guesses: newGuesses(now), dummy: Secret(rand.Text())}
+func newDoorkeeper(realm string, offers []digest.Algorithm, agents Agents, now func() time.Time) *doorkeeper {
+	return &doorkeeper{realm: realm, offers: offers, agents: agents, nonces: newNonceBook(now), guesses: newGuesses(now), dummy: Secret(rand.Text())}
 }
 
 // check returns the agent that req proves to be from, under the user name that it used, or what to answer.
@@ -57,7 +59,7 @@ func (d *doorkeeper) check(req *sip.Request, src netip.Addr) (agent Agent, user 
 	if wait := d.guesses.wait(src, ans.Username); wait > 0 {
 		return Agent{}, "", tooMany(wait)
 	}
-	alg, known := digest.Named(ans.Algorithm)
+	alg, known := d.offered(ans.Algorithm)
 	count, err := strconv.ParseUint(ans.NC, 16, 32)
 	if !known || err != nil || len(ans.NC) != 8 || ans.CNonce == "" || !strings.EqualFold(ans.QOP, "auth") || ans.UserHash {
 		return Agent{}, "", d.challenge(src, false) // nothing that we offered
@@ -93,6 +95,29 @@ func (d *doorkeeper) answerFor(req *sip.Request) (digest.Credentials, bool) {
 	return digest.Credentials{}, false
 }
 
+// offered returns the algorithm of that name, if it is one that we offer.
+func (d *doorkeeper) offered(name string) (digest.Algorithm, bool) {
+	alg, known := digest.Named(name)
+	return alg, known && slices.ContainsFunc(d.offers, func(a digest.Algorithm) bool { return a.Name == alg.Name })
+}
+
+// algorithms turns names into what they stand for. No names stand for all that we know, best first. Errors: a name that
+// we do not know.
+func algorithms(names []string) ([]digest.Algorithm, error) {
+	if len(names) == 0 {
+		return digest.Algorithms(), nil
+	}
+	var all []digest.Algorithm
+	for _, name := range names {
+		alg, known := digest.Named(name)
+		if !known {
+			return nil, fmt.Errorf("no digest algorithm %q; SHA-256 and MD5 are", name)
+		}
+		all = append(all, alg)
+	}
+	return all, nil
+}
+
 // sameTarget tells whether the digest was made for this Request-URI (RFC 7616 §3.4.6), so that it cannot be moved to
 // another. Ports and parameters are left aside, as phones differ in writing them.
 func sameTarget(digestURI string, target *sip.Uri) bool {
@@ -104,7 +129,7 @@ func sameTarget(digestURI string, target *sip.Uri) bool {
 func (d *doorkeeper) challenge(src netip.Addr, stale bool) *refusal {
 	r := &refusal{code: 401, reason: "Unauthorized"}
 	nonce := d.nonces.issue(src)
-	for _, a := range digest.Algorithms() {
+	for _, a := range d.offers {
 		c := digest.Challenge{Realm: d.realm, Nonce: nonce, Algorithm: a.Name, QOP: []string{"auth"}, Stale: stale}
 		r.headers = append(r.headers, sip.NewHeader("WWW-Authenticate", c.String()))
 	}

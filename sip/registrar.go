@@ -17,6 +17,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"callhall/call"
+	"callhall/sip/digest"
 )
 
 // defaultExpires is how long a registration holds when the phone does not say (RFC 3261 §10.3 leaves it to us). It is
@@ -49,10 +50,10 @@ type registrar struct {
 	told    map[owner]bool // who Presence holds to be registered
 }
 
-func newRegistrar(cfg Config, d Deps) *registrar {
+func newRegistrar(cfg Config, offers []digest.Algorithm, d Deps) *registrar {
 	return &registrar{
 		min: cfg.MinExpires, max: cfg.MaxExpires,
-		door: newDoorkeeper(cfg.Realm, d.Agents, d.Now), contacts: newContacts(), presence: d.Presence,
+		door: newDoorkeeper(cfg.Realm, offers, d.Agents, d.Now), contacts: newContacts(), presence: d.Presence,
 		now: d.Now, log: d.Log, told: map[owner]bool{},
 	}
 }

@@ -55,7 +55,7 @@ func (p *testPresence) take() string {
 
 func newTestRegistrar(now func() time.Time) (*registrar, *testPresence) {
 	presence := &testPresence{now: now}
-	r := newRegistrar(Config{Realm: "city.example", MinExpires: time.Minute, MaxExpires: time.Hour}, Deps{
+	r := newRegistrar(Config{Realm: "city.example", MinExpires: time.Minute, MaxExpires: time.Hour}, digest.Algorithms(), Deps{
 		Log: silentLog(), Now: now, Presence: presence,
 		Agents: testAgents{
 			"ana": {ID: "agent-a", City: "springfield", Password: "swordfish"},

@@ -82,7 +82,7 @@ func (b *baresip) heard(t *testing.T) []int16 {
 // TestDial311ToBaresip is the main job: a caller dials 311, a softphone with none of our code in it answers, each hears
 // the other within a second, and the recording has both, each on its own channel.
 func TestDial311ToBaresip(t *testing.T) {
-	s := newServer(t)
+	s := newServer(t, onlyMD5)
 	agent := startBaresip(t, s, "1001", 880)
 	seen := s.dial("--audio", "tone:440", "--duration", "5s", "--expect", "answered,two-way-audio")
 	if seen.AnsweredBy != "1001" {

@@ -106,8 +106,8 @@ func (b *syncBuffer) String() string {
 // agents of every test server; each has the password "secret-" and its name.
 var testAgents = []string{"1001", "1002", "1003"}
 
-// newServer writes the configuration of a city and starts callhall on it.
-func newServer(t *testing.T) *server {
+// newServer writes the configuration of a city, with further settings of sip, and starts callhall on it.
+func newServer(t *testing.T, settings ...string) *server {
 	t.Helper()
 	dir := t.TempDir()
 	s := &server{t: t, dir: dir, sip: freeAddr(t), http: "http://" + freeAddr(t), admin: "http://" + freeAddr(t)}
@@ -121,7 +121,7 @@ func newServer(t *testing.T) *server {
 data_dir: data
 http: {listen: %q}
 admin: {listen: %q}
-sip: {listen: ["udp://%s", "tcp://%s"], realm: callhall, silence: 10s}
+sip: {listen: ["udp://%s", "tcp://%s"], realm: callhall, silence: 10s%s}
 rtp: {listen: 127.0.0.1, ports: %s, deaf: 1s}
 log: {level: debug, format: json}
 drain_timeout: 2s
@@ -132,7 +132,7 @@ cities:
     numbers: [{number: "311", queue: general, language: en}, {number: "+12125550100", queue: general, language: es}]
     queues: [{id: general, ring: 4s, wrap_up: 1s}]
     agents:
-%s`, strings.TrimPrefix(s.http, "http://"), strings.TrimPrefix(s.admin, "http://"), s.sip, s.sip, freePorts(t), agents.String()), 0o600))
+%s`, strings.TrimPrefix(s.http, "http://"), strings.TrimPrefix(s.admin, "http://"), s.sip, s.sip, strings.Join(append([]string{""}, settings...), ", "), freePorts(t), agents.String()), 0o600))
 	s.start()
 	return s
 }

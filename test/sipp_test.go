@@ -11,6 +11,10 @@ import (
 	"time"
 )
 
+// onlyMD5 is for peers that know MD5 alone: baresip 1.0 and SIPp 3.6 end when they are offered SHA-256 too, which RFC 8760
+// asks of a server and RFC 7616 §3.7 of a phone to pass over. Our own phones prove SHA-256 in the other tests.
+const onlyMD5 = "digest: md5"
+
 // sipp runs one scenario of testdata to its end against the server. SIPp judges by itself: any message that the ladder
 // does not have ends it with an error.
 func (s *server) sipp(ctx context.Context, scenario string, args ...string) error {
@@ -35,7 +39,7 @@ func (s *server) sipp(ctx context.Context, scenario string, args ...string) erro
 func TestDial311WithSIPp(t *testing.T) {
 	for _, transport := range []string{"u1", "t1"} {
 		t.Run(transport, func(t *testing.T) {
-			s := newServer(t)
+			s := newServer(t, onlyMD5)
 			_, port, err := net.SplitHostPort(freeAddr(t))
 			must(t, err)
 			agent := []string{"-p", port, "-t", transport, "-s", "1002", "-au", "1002", "-ap", "secret-1002"}

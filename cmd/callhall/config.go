@@ -57,6 +57,7 @@ type SIPConfig struct {
 	Listen    []SIPListener `yaml:"listen"`
 	Advertise netip.Addr    `yaml:"advertise"` // in Via, Contact and SDP; invalid (not set) means the listener's own
 	Realm     string        `yaml:"realm"`     // of digest authentication (RFC 8760)
+	Digest    DigestOffer   `yaml:"digest"`    // what phones are offered to prove their password by
 	Silence   time.Duration `yaml:"silence"`   // no RTP for so long ends a call
 }
 
@@ -221,6 +222,7 @@ func defaults() Config {
 				{Transport: "tcp", Addr: netip.MustParseAddrPort("127.0.0.1:5060")},
 			},
 			Realm:   "callhall",
+			Digest:  DigestBoth,
 			Silence: 30 * time.Second,
 		},
 		RTP: RTPConfig{

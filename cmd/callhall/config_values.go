@@ -162,6 +162,7 @@ type (
 	ANIProfile    string
 	RecordingMode string
 	StoreKind     string
+	DigestOffer   string
 )
 
 // The values that code asks for by name.
@@ -172,6 +173,9 @@ const (
 	RecordOff          RecordingMode = "off"
 	StoreDir           StoreKind     = "dir"
 	StoreS3            StoreKind     = "s3"
+	DigestBoth         DigestOffer   = "sha-256+md5"
+	DigestMD5          DigestOffer   = "md5"
+	DigestSHA256       DigestOffer   = "sha-256"
 )
 
 func (LogLevel) choices() []string      { return []string{"debug", "info", "warn", "error"} }
@@ -180,6 +184,10 @@ func (SignIn) choices() []string        { return []string{"registration", "manua
 func (ANIProfile) choices() []string    { return []string{"card"} }
 func (RecordingMode) choices() []string { return []string{"always", "off"} }
 func (StoreKind) choices() []string     { return []string{"dir", "s3"} }
+func (DigestOffer) choices() []string   { return []string{"sha-256+md5", "sha-256", "md5"} }
+
+// algorithms names what is offered, best first.
+func (o DigestOffer) algorithms() []string { return strings.Split(strings.ToUpper(string(o)), "+") }
 
 // parseDuration reads "30s", "1h30m" or "14d": Go's form with days of 24 hours before it.
 func parseDuration(text string) (time.Duration, error) {

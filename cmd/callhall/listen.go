@@ -31,7 +31,7 @@ func canMove(cfg Config, moved int, err error) bool {
 
 // sipConfig is the configuration as the SIP edge wants it, its ports moved up by so many.
 func sipConfig(cfg Config, moved int) sip.Config {
-	c := sip.Config{Advertise: cfg.SIP.Advertise, Realm: cfg.SIP.Realm, SilenceLimit: cfg.SIP.Silence}
+	c := sip.Config{Advertise: cfg.SIP.Advertise, Realm: cfg.SIP.Realm, Digest: cfg.SIP.Digest.algorithms(), SilenceLimit: cfg.SIP.Silence}
 	for _, l := range cfg.SIP.Listen {
 		c.Listen = append(c.Listen, SIPListener{Transport: l.Transport, Addr: movedUp(l.Addr, moved)}.String())
 	}
