@@ -36,17 +36,20 @@ type Call struct {
 
 	changing sync.Mutex // held during an offer of ours
 
-	mu      sync.Mutex
+	// telling is taken last, after mu and within the stream: taps and handlers tell events.
+	telling sync.Mutex
 	events  chan Event
-	dlg     *dialog // nil until the call is up
-	ours    ours
-	theirs  theirs
-	onHold  bool                         // by us
-	held    bool                         // by them
-	acks    map[uint32]chan *sip.Request // answers of ours that wait for an ACK, by CSeq
-	quality call.Quality                 // of a call that is over
-	end     Ended
-	over    bool
+	told    bool // Ended was
+
+	mu     sync.Mutex
+	dlg    *dialog // nil until the call is up
+	ours   ours
+	theirs theirs
+	onHold bool                         // by us
+	held   bool                         // by them
+	acks   map[uint32]chan *sip.Request // answers of ours that wait for an ACK, by CSeq
+	end    Ended
+	over   bool
 }
 
 // newCall leases a port and gets ready to speak. Whoever gets a call runs it until it is over, and then says so to
@@ -112,14 +115,7 @@ func (c *Call) Invite() string { return c.invite.String() }
 func (c *Call) Header(name string) string { return valueOf(c.invite, name) }
 
 // Quality is what the sound has been so far.
-func (c *Call) Quality() call.Quality {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.over {
-		return c.quality
-	}
-	return c.stream.Quality()
-}
+func (c *Call) Quality() call.Quality { return c.stream.Quality() }
 
 // Power tells for each frequency in hertz how much of the power heard in the last second lies there, from 0 to 1.
 func (c *Call) Power(hertz ...float64) []float64 {
@@ -168,9 +164,9 @@ func (c *Call) HangUp(ctx context.Context) error {
 
 // emit tells an event, if there is room.
 func (c *Call) emit(ev Event) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.over && len(c.events) < eventsMax {
+	c.telling.Lock()
+	defer c.telling.Unlock()
+	if !c.told && len(c.events) < eventsMax {
 		c.events <- ev
 	}
 }
@@ -192,20 +188,22 @@ func (c *Call) up(d *dialog) {
 	c.mu.Unlock()
 }
 
-// finish ends the call on our side, once: it says nothing to the far side.
-func (c *Call) finish(e Ended) {
+// finish ends the call on our side and reports false when it was over already. It says nothing to the far side.
+func (c *Call) finish(e Ended) bool {
 	c.mu.Lock()
 	if c.over {
 		c.mu.Unlock()
-		return
+		return false
 	}
-	c.quality = c.stream.Quality()
+	e.At = time.Now()
 	c.over, c.end = true, e
-	c.end.At = time.Now()
-	c.events <- c.end // there is room: emit leaves one place
-	close(c.events)
 	d := c.dlg
 	c.mu.Unlock()
+	c.telling.Lock()
+	c.told = true
+	c.events <- e // there is room: emit leaves one place
+	close(c.events)
+	c.telling.Unlock()
 	c.phone.forget(c, d)
 	c.stream.Close()
 	c.voice.close()
@@ -213,6 +211,7 @@ func (c *Call) finish(e Ended) {
 		c.phone.log.Warn("capture not written", "err", err)
 	}
 	close(c.done)
+	return true
 }
 
 // forget takes a call that is over out of the phone's books.
@@ -228,10 +227,12 @@ func (p *Phone) forget(c *Call, d *dialog) {
 // goodbye is how long a BYE or a cancelled INVITE may wait for its answer.
 const goodbye = 4 * time.Second
 
-// bye tells the far side that we hang up, and ends the call.
+// bye ends the call and tells the far side, unless it was quicker.
 func (c *Call) bye(e Ended) {
+	if !c.finish(e) {
+		return
+	}
 	req := c.dialog().request(sip.BYE)
-	c.finish(e) // what comes after it is too late
 	ctx, cancel := context.WithTimeout(context.Background(), goodbye)
 	defer cancel()
 	if _, err := c.phone.do(ctx, req, true); err != nil {
