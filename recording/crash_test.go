@@ -51,6 +51,7 @@ func victim(dir string) {
 
 // A killed process loses less than its last second; what is left plays, ended when its last frame came.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	ids, given := kill(t, dir, 150)
 	now := &clock{now: start.Add(3 * 24 * time.Hour)} // it comes back days later
@@ -141,12 +142,13 @@ func after(t *testing.T, dir, segment string, change func(b []byte) []byte) *rig
 
 // A torn tail costs what was in it, and nothing before.
 func TestTornTail(t *testing.T) {
+	t.Parallel()
 	dir, closed, open, segment := crashed(t)
 	info, err := os.Stat(filepath.Join(dir, segment))
 	must(t, err)
 	random := rand.New(rand.NewPCG(5, 6))
 	longest := map[call.RecordingID]int{}
-	for i := range 25 {
+	for i := range 15 {
 		size := random.Int64N(info.Size())
 		if i == 0 {
 			size = info.Size()
@@ -172,12 +174,13 @@ func TestTornTail(t *testing.T) {
 
 // A byte that has changed in the middle of the spool costs one chunk; the rest is heard, and the manifest says so.
 func TestFlippedByteInTheSpool(t *testing.T) {
+	t.Parallel()
 	dir, closed, open, segment := crashed(t)
 	info, err := os.Stat(filepath.Join(dir, segment))
 	must(t, err)
 	random := rand.New(rand.NewPCG(7, 8))
 	hurt := 0
-	for range 25 {
+	for range 15 {
 		at := info.Size()/4 + random.Int64N(info.Size()/2)
 		r := after(t, dir, segment, func(b []byte) []byte { b[at] ^= 0x10; return b })
 		for _, id := range []call.RecordingID{closed, open} {
@@ -205,6 +208,7 @@ func TestFlippedByteInTheSpool(t *testing.T) {
 
 // A recording that the catalogue knows and the spool does not was never kept: it is told so.
 func TestNothingWasKept(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	r := newRig(t, dir, options{idle: true})
 	rec := r.begin()

@@ -21,6 +21,7 @@ func copyTree(t testing.TB, from, to string) {
 }
 
 func TestFourteenDays(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	r := newRig(t, dir, options{idle: true})
 	rec := r.begin()
@@ -144,6 +145,7 @@ func (r *rig) checkReturns(s call.RecordingSummary, aside string) {
 
 // The database and the objects as they were before due, restored after: the ring has forgotten the minute.
 func TestRestoredBackupOpensNothing(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	r := newRig(t, dir, options{})
 	s := r.keep(1)
@@ -172,6 +174,7 @@ func TestRestoredBackupOpensNothing(t *testing.T) {
 
 // The store was away for fourteen days: what waits in the spool is due all the same, and no copy of the spool opens.
 func TestDueInTheSpool(t *testing.T) {
+	t.Parallel()
 	dir, away := t.TempDir(), &atomic.Bool{}
 	away.Store(true)
 	o := options{objects: func(in recording.Objects) recording.Objects { return &flaky{Objects: in, away: away} }}
@@ -202,6 +205,7 @@ func TestDueInTheSpool(t *testing.T) {
 
 // One object that cannot be removed keeps no other's key alive, and is tried until it is gone.
 func TestStubbornObject(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, t.TempDir(), options{})
 	first, second := r.keep(1), r.keep(1)
 	r.await(first.ID, recording.StateStored)
@@ -235,6 +239,7 @@ func (d *doubt) Confirmed() bool   { return d.sure.Load() }
 
 // Past due by either clock nothing is played; nothing is destroyed until they agree.
 func TestClocksDisagree(t *testing.T) {
+	t.Parallel()
 	d := &doubt{clock: &clock{now: start}, wall: start}
 	d.sure.Store(true)
 	dir := t.TempDir()

@@ -44,6 +44,11 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+var (
+	_ call.Recorder  = (*Service)(nil)
+	_ call.Recording = (*live)(nil)
+)
+
 // Service records calls. It implements call.Recorder.
 //
 // Recover is called once, before Start and Run. Run does the work in the background; a recording may be closed after Run

@@ -19,6 +19,7 @@ import (
 )
 
 func TestRecordStorePlay(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, t.TempDir(), options{})
 	s := r.keep(3)
 	r.heard(s.ID, 3) // playable at hang-up, wherever its bytes are by now
@@ -35,6 +36,7 @@ func TestRecordStorePlay(t *testing.T) {
 
 // While the store is away everything waits in the spool and can be heard; a restart goes on where it stood.
 func TestStoreAway(t *testing.T) {
+	t.Parallel()
 	dir, away := t.TempDir(), &atomic.Bool{}
 	away.Store(true)
 	o := options{objects: func(in recording.Objects) recording.Objects { return &flaky{Objects: in, away: away} }}
@@ -86,6 +88,7 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 // A store that says it has what it has not does not cost the recording.
 func TestTruncatedUploadIsNoticed(t *testing.T) {
+	t.Parallel()
 	cut := &atomic.Int64{}
 	cut.Store(3)
 	r := newRig(t, t.TempDir(), options{objects: func(in recording.Objects) recording.Objects { return &flaky{Objects: in, cut: cut} }})
@@ -98,6 +101,7 @@ func TestTruncatedUploadIsNoticed(t *testing.T) {
 }
 
 func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, t.TempDir(), options{config: func(c *recording.Config) { c.SegmentSize = 200_000 }}) // several segments
 	var recs []call.Recording
 	for range 40 {
@@ -128,6 +132,7 @@ func TestManyAtOnce(t *testing.T) {
 
 // A listener may begin anywhere and take as little as they like: it is the same file.
 func TestRangesAreTheFile(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, t.TempDir(), options{})
 	s := r.keep(12)
 	r.await(s.ID, recording.StateStored)
@@ -137,7 +142,7 @@ func TestRangesAreTheFile(t *testing.T) {
 	whole, err := io.ReadAll(p)
 	must(t, err)
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 300 {
+	for range 100 {
 		from := random.Int64N(p.Size())
 		n := min(random.Int64N(70_000), p.Size()-from)
 		_, err := p.Seek(from, io.SeekStart)
@@ -160,12 +165,13 @@ func TestRangesAreTheFile(t *testing.T) {
 
 // Any changed bit of an object is found: an error, not noise. Whatever was heard before it was right.
 func TestFlippedByteIsDamage(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, t.TempDir(), options{})
 	s := r.keep(2)
 	st := r.await(s.ID, recording.StateStored)
 	path := filepath.Join(r.dir, "objects", filepath.FromSlash(recording.ObjectName(s.ID)))
 	random := rand.New(rand.NewPCG(3, 4))
-	for i := range int64(400) {
+	for i := range int64(200) {
 		at := i // all of header and manifest's beginning, then anywhere
 		if i >= 100 {
 			at = random.Int64N(st.Size)
@@ -194,6 +200,7 @@ func TestFlippedByteIsDamage(t *testing.T) {
 
 // One recording's object in another's place, and one's sound in another's object, do not open.
 func TestObjectsCannotBeExchanged(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, t.TempDir(), options{})
 	a, b := r.keep(1), r.keep(1)
 	r.await(a.ID, recording.StateStored)
@@ -211,6 +218,7 @@ func TestObjectsCannotBeExchanged(t *testing.T) {
 
 // Sound is nowhere in the clear: not in the spool while it is recorded, not in the object.
 func TestNothingPlainAtRest(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, t.TempDir(), options{})
 	pattern := make([]byte, 160)
 	for i := range pattern {
@@ -245,6 +253,7 @@ func TestNothingPlainAtRest(t *testing.T) {
 
 // A telephone-event is never kept: neither its key nor its packet.
 func TestKeysAreNotKept(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, t.TempDir(), options{})
 	rec, began := r.begin(), time.Now()
 	for i := range 50 {
@@ -257,6 +266,7 @@ func TestKeysAreNotKept(t *testing.T) {
 }
 
 func TestDiskFloor(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, t.TempDir(), options{config: func(c *recording.Config) { c.Floor = math.MaxUint64 }})
 	_, err := r.Start(t.Context(), city, call.NewID(), call.Notice{})
 	var floor *recording.FloorError
@@ -266,6 +276,7 @@ func TestDiskFloor(t *testing.T) {
 }
 
 func TestWhoMayNot(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, t.TempDir(), options{})
 	s, open := r.keep(1), r.begin()
 	for what, c := range map[string]struct {
@@ -291,6 +302,7 @@ func TestWhoMayNot(t *testing.T) {
 
 // Who listens, and why, is in the ledger before the first byte leaves; without a leaf nothing leaves.
 func TestPlayIsLedgered(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, t.TempDir(), options{})
 	s := r.keep(1)
 	p, err := r.Play(t.Context(), city, s.ID, "token:rosa", "complaint")
@@ -310,6 +322,7 @@ func TestPlayIsLedgered(t *testing.T) {
 
 // A catalogue that cannot be reached costs no recording: it is told later.
 func TestClosedAfterRunHasEnded(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	r := newRig(t, dir, options{config: func(c *recording.Config) { c.Registry = nil }})
 	rec := r.begin()

@@ -32,11 +32,22 @@ func tone(freq float64, n int64) int16 {
 	return int16(8000 * math.Sin(2*math.Pi*freq*float64(n)/Rate))
 }
 
+// encoders has the byte for each 16-bit value, of PCMU and PCMA.
+var encoders = [2]*[1 << 16]byte{encoder(pcmu), encoder(pcma)}
+
+func encoder(c codec) *[1 << 16]byte {
+	var table [1 << 16]byte
+	for v := -8001; v <= 8001; v++ { // as loud as the tones are
+		table[uint16(v)] = nearest(c, int16(v))
+	}
+	return &table
+}
+
 // packet is the talker's i-th, sent at i times 20 ms.
 func (k talker) packet(i int) call.Packet {
 	p := call.Packet{Seq: k.seq + uint16(i), TS: k.ts + uint32(i*ptime), SSRC: k.ssrc, Type: uint8(k.codec), Payload: make([]byte, ptime)}
 	for j := range p.Payload {
-		p.Payload[j] = nearest(k.codec, tone(k.freq, int64(i*ptime+j)))
+		p.Payload[j] = encoders[k.codec/8][uint16(tone(k.freq, int64(i*ptime+j)))]
 	}
 	return p
 }
@@ -276,7 +287,7 @@ func TestTimeline(t *testing.T) {
 
 // Whatever the network does to packets within a second, those that arrive are heard where they belong, and nothing else.
 func TestTimelineUnderAnyNetwork(t *testing.T) {
-	for seed := range uint64(50) {
+	for seed := range uint64(30) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		from := talker{freq: 440, seq: uint16(random.Uint32()), ts: random.Uint32()}
 		s := newSession()

@@ -18,6 +18,8 @@ import (
 // unfinished is how the names of files begin that are still being written.
 const unfinished = ".new-"
 
+var _ recording.Objects = (*Store)(nil)
+
 // Store is a directory of recordings. It implements recording.Objects.
 type Store struct{ dir string }
 

@@ -35,6 +35,8 @@ const (
 	sealedTo = sealedAt + keySize + 16
 )
 
+var _ recording.Ring = (*Ring)(nil)
+
 // Ring is a key ring in a directory. It implements recording.Ring.
 type Ring struct {
 	dir  string

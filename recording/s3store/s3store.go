@@ -40,6 +40,8 @@ type Config struct {
 	Create      bool   // make the bucket if there is none
 }
 
+var _ recording.Objects = (*Store)(nil)
+
 // Store is a bucket. It implements recording.Objects.
 type Store struct {
 	client    *minio.Client

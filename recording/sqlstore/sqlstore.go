@@ -21,6 +21,8 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+var _ recording.Catalogue = (*Store)(nil)
+
 // Store implements recording.Catalogue.
 type Store struct{ db *sqldb.DB }
 
