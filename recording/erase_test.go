@@ -2,6 +2,7 @@ package recording_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -261,4 +262,30 @@ func TestClocksDisagree(t *testing.T) {
 	if n, err := r.EraseDue(t.Context()); n != 1 || err != nil {
 		t.Errorf("erased %d: %v", n, err)
 	}
+}
+
+// slow is a store whose puts take until they are let go.
+type slow struct {
+	recording.Objects
+	began, free chan struct{}
+}
+
+func (s *slow) Put(ctx context.Context, name string, size int64, r io.Reader) error {
+	s.began <- struct{}{}
+	<-s.free
+	return s.Objects.Put(ctx, name, size, r)
+}
+
+// An upload that is still going on when its recording falls due, and arrives when everything is erased, does not stay.
+func TestUploadCrossesDue(t *testing.T) {
+	t.Parallel()
+	crossing := &slow{began: make(chan struct{}), free: make(chan struct{})}
+	r := newRig(t, t.TempDir(), options{objects: func(in recording.Objects) recording.Objects { crossing.Objects = in; return crossing }})
+	s := r.keep(1)
+	<-crossing.began
+	r.clock.set(s.DueAt)
+	r.await(s.ID, recording.StateErased)
+	close(crossing.free)
+	r.stop() // waits for the upload
+	files(t, filepath.Join(r.dir, "objects"), func(path string, _ []byte) { t.Errorf("%s arrived late and stayed", filepath.Base(path)) })
 }

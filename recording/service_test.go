@@ -337,3 +337,27 @@ func TestClosedAfterRunHasEnded(t *testing.T) {
 	r.await(rec.ID(), recording.StateStored)
 	r.heard(rec.ID(), 2)
 }
+
+// A write that fails costs nothing while memory lasts: the same bytes are written again, in another segment.
+func TestDiskFailsForAMoment(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, t.TempDir(), options{idle: true})
+	rec, began := r.begin(), time.Now()
+	say(rec, began, 0, 50)
+	must(t, r.Flush())
+	must(t, r.BreakDisk())
+	say(rec, began, 50, 100)
+	if err := r.Flush(); err == nil {
+		t.Fatal("written to a broken disk")
+	}
+	say(rec, began, 100, 150)
+	s := closeIdle(t, r, rec)
+	if s.Length < 3*time.Second || s.Why != "" {
+		t.Errorf("%+v", s)
+	}
+	r.heard(s.ID, 3)
+	r.stop()
+	r = newRig(t, r.dir, options{})
+	r.await(s.ID, recording.StateStored)
+	r.heard(s.ID, 3)
+}
