@@ -424,7 +424,7 @@ func TestIDs(t *testing.T) {
 			t.Errorf("%q taken for an id", bad)
 		}
 	}
-	if NewID() == NewID() {
+	if again := string(NewID()); again == id {
 		t.Error("two ids are alike")
 	}
 }

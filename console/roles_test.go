@@ -65,10 +65,7 @@ func TestEveryRouteIsExpected(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the table of roles: %s", diff)
 	}
-	var spec struct {
-		Paths map[string]map[string]json.RawMessage `json:"paths"`
-	}
-	spec = into[struct {
+	spec := into[struct {
 		Paths map[string]map[string]json.RawMessage `json:"paths"`
 	}](t, o.ask("", "GET", "/openapi.json", ""))
 	described := slices.Clone(publics)

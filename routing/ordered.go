@@ -2,9 +2,12 @@ package routing
 
 import "iter"
 
+// sortable is a key that knows which of two comes first.
+type sortable[K any] interface{ before(K) bool }
+
 // ordered is a set of keys in order, with each key's rank: a treap, a search tree kept shallow by random weights. Adding,
 // removing and ranking cost O(log n). The zero value is not usable; see newOrdered.
-type ordered[K interface{ before(K) bool }] struct {
+type ordered[K sortable[K]] struct {
 	root *node[K]
 	seed uint64
 }
@@ -16,7 +19,7 @@ type node[K any] struct {
 	left, right *node[K]
 }
 
-func newOrdered[K interface{ before(K) bool }]() *ordered[K] {
+func newOrdered[K sortable[K]]() *ordered[K] {
 	return &ordered[K]{seed: 0x9E3779B97F4A7C15}
 }
 
@@ -44,7 +47,7 @@ func (o *ordered[K]) draw() uint64 {
 func (o *ordered[K]) add(k K) { o.root = insert(o.root, &node[K]{key: k, weight: o.draw(), size: 1}) }
 
 // insert goes down to where the new node is the heaviest, and splits what is below it there.
-func insert[K interface{ before(K) bool }](n, fresh *node[K]) *node[K] {
+func insert[K sortable[K]](n, fresh *node[K]) *node[K] {
 	if n == nil {
 		return fresh
 	}
@@ -63,7 +66,7 @@ func insert[K interface{ before(K) bool }](n, fresh *node[K]) *node[K] {
 }
 
 // split parts a tree into the keys before k and the others.
-func split[K interface{ before(K) bool }](n *node[K], k K) (less, rest *node[K]) {
+func split[K sortable[K]](n *node[K], k K) (less, rest *node[K]) {
 	if n == nil {
 		return nil, nil
 	}
@@ -84,7 +87,7 @@ func (o *ordered[K]) remove(k K) bool {
 	return o.size() < had
 }
 
-func without[K interface{ before(K) bool }](n *node[K], k K) *node[K] {
+func without[K sortable[K]](n *node[K], k K) *node[K] {
 	switch {
 	case n == nil:
 		return nil
@@ -100,7 +103,7 @@ func without[K interface{ before(K) bool }](n *node[K], k K) *node[K] {
 }
 
 // join puts two trees together of which all of a comes before all of b.
-func join[K interface{ before(K) bool }](a, b *node[K]) *node[K] {
+func join[K sortable[K]](a, b *node[K]) *node[K] {
 	switch {
 	case a == nil:
 		return b
