@@ -264,28 +264,69 @@ func TestClocksDisagree(t *testing.T) {
 	}
 }
 
-// slow is a store whose puts take until they are let go.
+// slow is a store whose puts have all bytes on the way and then take until they are let go.
 type slow struct {
 	recording.Objects
-	began, free chan struct{}
+	began, free, put chan struct{}
 }
 
 func (s *slow) Put(ctx context.Context, name string, size int64, r io.Reader) error {
+	b, err := io.ReadAll(r)
 	s.began <- struct{}{}
 	<-s.free
-	return s.Objects.Put(ctx, name, size, r)
+	defer close(s.put)
+	return errors.Join(err, s.Objects.Put(ctx, name, size, bytes.NewReader(b)))
 }
 
 // An upload that is still going on when its recording falls due, and arrives when everything is erased, does not stay.
 func TestUploadCrossesDue(t *testing.T) {
 	t.Parallel()
-	crossing := &slow{began: make(chan struct{}), free: make(chan struct{})}
+	crossing := &slow{began: make(chan struct{}), free: make(chan struct{}), put: make(chan struct{})}
 	r := newRig(t, t.TempDir(), options{objects: func(in recording.Objects) recording.Objects { crossing.Objects = in; return crossing }})
 	s := r.keep(1)
 	<-crossing.began
 	r.clock.set(s.DueAt)
 	r.await(s.ID, recording.StateErased)
 	close(crossing.free)
-	r.stop() // waits for the upload
+	<-crossing.put
+	r.stop() // waits for the uploader
 	files(t, filepath.Join(r.dir, "objects"), func(path string, _ []byte) { t.Errorf("%s arrived late and stayed", filepath.Base(path)) })
+}
+
+// liar is a store that says it has erased what it keeps.
+type liar struct {
+	recording.Objects
+	honest atomic.Bool
+}
+
+func (l *liar) Erase(ctx context.Context, name string) (recording.Erased, error) {
+	if l.honest.Load() {
+		return l.Objects.Erase(ctx, name)
+	}
+	return recording.Erased{Versions: 1}, nil
+}
+
+// There is no certificate on the store's word alone; the key is gone all the same.
+func TestErasureIsReadBack(t *testing.T) {
+	t.Parallel()
+	store := &liar{}
+	r := newRig(t, t.TempDir(), options{objects: func(in recording.Objects) recording.Objects { store.Objects = in; return store }})
+	s := r.keep(1)
+	r.await(s.ID, recording.StateStored)
+	r.clock.set(s.DueAt.Add(2 * time.Hour))
+	if n, err := r.EraseDue(t.Context()); n != 0 || err == nil {
+		t.Errorf("erased %d, %v", n, err)
+	}
+	e, err := r.catalog.Get(t.Context(), city, s.ID)
+	if err != nil || e.State == recording.StateErased || e.Wrapped != nil || len(r.book.of("recording.erased/1")) != 0 {
+		t.Errorf("%+v, %v", e, err)
+	}
+	if r.meter("callhall_erasure_due") != 1 || r.meter("callhall_erasure_oldest_overdue_seconds") != 3600 {
+		t.Error("it is not shown as overdue")
+	}
+	store.honest.Store(true)
+	r.await(s.ID, recording.StateErased)
+	if leaves := r.book.of("recording.erased/1"); len(leaves) != 1 || leaves[0].Facts["late_seconds"] != "7200" {
+		t.Errorf("%+v", leaves)
+	}
 }

@@ -279,16 +279,20 @@ func (r *rig) heard(id call.RecordingID, seconds float64) {
 		if float64(len(c.sound)+1) < seconds*8000 {
 			r.t.Errorf("%s: %d samples, want %v s", side, len(c.sound), seconds)
 		}
-		if share := goertzel(c.sound, c.freq); share < 0.95 {
-			r.t.Errorf("%s: %.2f of the sound is at %v Hz", side, share, c.freq)
+		at, all := goertzel(c.sound, c.freq)
+		if at < 0.95*all {
+			r.t.Errorf("%s: %.2f of the sound is at %v Hz", side, at/all, c.freq)
+		}
+		// A tenth of a second may pass before the first frame; after that nothing is missing.
+		if least := 0.97 * (float64(len(c.sound)) - 1200) * 8000 * 8000 / 2; at < least {
+			r.t.Errorf("%s: %.2f of the tone is missing", side, 1-at/least)
 		}
 	}
 }
 
-// goertzel is how much of the sound's power is at one frequency, 0 to 1.
-func goertzel(sound []int16, freq float64) float64 {
+// goertzel is the sound's energy at one frequency, and all of it.
+func goertzel(sound []int16, freq float64) (at, all float64) {
 	const block = 400 // a whole number of both tones' periods
-	var at, all float64
 	for ; len(sound) >= block; sound = sound[block:] {
 		w := 2 * math.Cos(2*math.Pi*freq/8000)
 		var s1, s2 float64
@@ -299,10 +303,7 @@ func goertzel(sound []int16, freq float64) float64 {
 		}
 		at += (s1*s1 + s2*s2 - w*s1*s2) * 2 / block
 	}
-	if all == 0 {
-		return 0
-	}
-	return at / all
+	return at, all
 }
 
 // meter is what a metric without labels stands at.

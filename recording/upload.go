@@ -2,7 +2,6 @@ package recording
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -106,18 +105,20 @@ func (s *Service) store(ctx context.Context, k *kept) error {
 	if err := s.objects.Put(ctx, ObjectName(e.ID), g.size, g); err != nil {
 		return fmt.Errorf("store %s: %w", e.ID, err)
 	}
-	if err := s.verify(ctx, e, g.size); err != nil {
-		return fmt.Errorf("store %s: what the store holds: %w", e.ID, err)
+	err = s.verify(ctx, e, g.size)
+	if err == nil {
+		err = s.catalogue.Store(ctx, e.City, e.ID, g.size)
 	}
-	err = s.catalogue.Store(ctx, e.City, e.ID, g.size)
-	if errors.Is(err, ErrErased) { // fell due meanwhile: what came late goes at once
-		_, err := s.objects.Erase(ctx, ObjectName(e.ID))
-		return err
+	switch {
+	case err == nil:
+		s.forget(k.raw)
+		return nil
+	case k.gone.Load() || s.playable(e) != nil: // fell due meanwhile: what came late goes at once
+		_, err = s.objects.Erase(ctx, ObjectName(e.ID))
 	}
 	if err != nil {
-		return fmt.Errorf("store %s: %w", e.ID, err)
+		return fmt.Errorf("store %s: what the store holds: %w", e.ID, err)
 	}
-	s.forget(k.raw)
 	return nil
 }
 
