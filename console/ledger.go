@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 
@@ -21,6 +22,7 @@ func (c *Console) ledgerRoutes(api huma.API) {
 	huma.Register(api, operation(http.MethodGet, "/ledger", "What was done with personal data"), c.listLedger)
 	checkpoint := operation(http.MethodGet, "/ledger/checkpoint", "The newest signed checkpoint, to keep elsewhere")
 	huma.Register(api, answering(checkpoint, "A C2SP tlog-checkpoint", "text/plain"), c.checkpoint)
+	huma.Register(api, operation(http.MethodGet, "/ledger/entries/{index}/proof", "Proof that one entry is in the ledger"), c.proveEntry)
 	export := operation(http.MethodGet, "/ledger/export", "The ledger as a file that a stranger verifies")
 	huma.Register(api, answering(export, "JSON Lines", "application/jsonl"), c.exportLedger)
 }
@@ -47,6 +49,19 @@ func (c *Console) checkpoint(ctx context.Context, _ *struct{}) (*checkpointAnswe
 		return nil, c.fail(ctx, "read the checkpoint", err)
 	}
 	return &checkpointAnswer{ContentType: "text/plain; charset=utf-8", Body: text}, nil
+}
+
+// proofAnswer is a proof as package ledger writes it.
+type proofAnswer struct{ Body json.RawMessage }
+
+func (c *Console) proveEntry(ctx context.Context, in *struct {
+	Index int64 `path:"index" minimum:"0" doc:"The entry, as the list numbers it."`
+}) (*proofAnswer, error) {
+	proof, err := c.deps.Ledger.Proof(ctx, visitOf(ctx).token.City, in.Index)
+	if err != nil {
+		return nil, c.fail(ctx, "prove an entry", err)
+	}
+	return &proofAnswer{Body: proof}, nil
 }
 
 func (c *Console) exportLedger(ctx context.Context, _ *struct{}) (*huma.StreamResponse, error) {

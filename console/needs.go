@@ -101,6 +101,8 @@ type Ledger interface {
 	List(ctx context.Context, city call.CityID, cursor string, limit int) (LedgerPage, error)
 	// Checkpoint is the newest signed checkpoint, as C2SP tlog-checkpoint text. Errors: ErrNotFound before the first.
 	Checkpoint(ctx context.Context, city call.CityID) ([]byte, error)
+	// Proof proves one entry against a fresh checkpoint; it is JSON. Errors: ErrNotFound.
+	Proof(ctx context.Context, city call.CityID, index int64) ([]byte, error)
 	// Export writes the file that a stranger verifies.
 	Export(ctx context.Context, city call.CityID, w io.Writer) error
 }

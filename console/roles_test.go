@@ -17,18 +17,19 @@ import (
 // expected says who may do what a second time, so that a slip in the table of roles is seen. A letter a role, in the
 // order agent, supervisor, privacy, records, operator: y is 200, n is 403.
 var expected = map[string]struct{ target, body, may string }{
-	"GET /api/v1/me":                    {"/api/v1/me", "", "yyyyy"},
-	"GET /api/v1/calls":                 {"/api/v1/calls", "", "yyyyn"},
-	"GET /api/v1/calls/{id}":            {"/api/v1/calls/CALL", "", "yyyyn"},
-	"GET /api/v1/calls/export":          {"/api/v1/calls/export", "", "nyyyn"},
-	"GET /api/v1/recordings/{id}":       {"/api/v1/recordings/rec_x", "", "nyyyn"},
-	"GET /api/v1/recordings/{id}/media": {"/api/v1/recordings/rec_x/media?reason=complaint", "", "nyynn"},
-	"GET /api/v1/agents":                {"/api/v1/agents", "", "nynny"},
-	"POST /api/v1/agents/{id}/state":    {"/api/v1/agents/ana/state", `{"state":"paused","reason":"lunch"}`, "yynnn"},
-	"GET /api/v1/queues":                {"/api/v1/queues", "", "nynny"},
-	"GET /api/v1/ledger":                {"/api/v1/ledger", "", "nnynn"},
-	"GET /api/v1/ledger/checkpoint":     {"/api/v1/ledger/checkpoint", "", "nnynn"},
-	"GET /api/v1/ledger/export":         {"/api/v1/ledger/export", "", "nnynn"},
+	"GET /api/v1/me":                           {"/api/v1/me", "", "yyyyy"},
+	"GET /api/v1/calls":                        {"/api/v1/calls", "", "yyyyn"},
+	"GET /api/v1/calls/{id}":                   {"/api/v1/calls/CALL", "", "yyyyn"},
+	"GET /api/v1/calls/export":                 {"/api/v1/calls/export", "", "nyyyn"},
+	"GET /api/v1/recordings/{id}":              {"/api/v1/recordings/rec_x", "", "nyyyn"},
+	"GET /api/v1/recordings/{id}/media":        {"/api/v1/recordings/rec_x/media?reason=complaint", "", "nyynn"},
+	"GET /api/v1/agents":                       {"/api/v1/agents", "", "nynny"},
+	"POST /api/v1/agents/{id}/state":           {"/api/v1/agents/ana/state", `{"state":"paused","reason":"lunch"}`, "yynnn"},
+	"GET /api/v1/queues":                       {"/api/v1/queues", "", "nynny"},
+	"GET /api/v1/ledger":                       {"/api/v1/ledger", "", "nnynn"},
+	"GET /api/v1/ledger/checkpoint":            {"/api/v1/ledger/checkpoint", "", "nnynn"},
+	"GET /api/v1/ledger/entries/{index}/proof": {"/api/v1/ledger/entries/0/proof", "", "nnynn"},
+	"GET /api/v1/ledger/export":                {"/api/v1/ledger/export", "", "nnynn"},
 }
 
 // publics need no token.

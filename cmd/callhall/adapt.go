@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -263,6 +264,18 @@ func (l leaves) List(ctx context.Context, city call.CityID, cursor string, limit
 // Checkpoint implements console.Ledger.
 func (l leaves) Checkpoint(ctx context.Context, city call.CityID) ([]byte, error) {
 	return l.ledger.Checkpoint(ctx, city)
+}
+
+// Proof implements console.Ledger.
+func (l leaves) Proof(ctx context.Context, city call.CityID, index int64) ([]byte, error) {
+	proof, err := l.ledger.Proof(ctx, city, index)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil, fmt.Errorf("%w: %w", console.ErrNotFound, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(proof)
 }
 
 // Export implements console.Ledger.

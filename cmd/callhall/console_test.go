@@ -74,6 +74,10 @@ type book struct{}
 func (book) List(context.Context, call.CityID, string, int) (console.LedgerPage, error) {
 	return console.LedgerPage{Entries: []console.LedgerEntry{{Index: 4, Kind: "recording.played/1", Actor: "token:rosa/tok_a"}}}, nil
 }
+func (book) Proof(context.Context, call.CityID, int64) ([]byte, error) {
+	return []byte(`{"index":0}`), nil
+}
+
 func (book) Checkpoint(context.Context, call.CityID) ([]byte, error) {
 	return []byte("a checkpoint"), nil
 }
