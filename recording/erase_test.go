@@ -238,6 +238,24 @@ type doubt struct {
 func (d *doubt) Latest() time.Time { return d.wall }
 func (d *doubt) Confirmed() bool   { return d.sure.Load() }
 
+// A clock in doubt holds an upload up and does not lose it.
+func TestUploadWaitsForTheClocks(t *testing.T) {
+	t.Parallel()
+	d := &doubt{clock: &clock{now: start}, wall: start.Add(20 * 24 * time.Hour)}
+	dir := t.TempDir()
+	o := options{clock: d.clock, config: func(c *recording.Config) { c.Clock = d }}
+	r := newRig(t, dir, o)
+	s := r.keep(1)
+	if st := r.await(s.ID, recording.StateSealed); st.Playable {
+		t.Error("played past due by the wall clock")
+	}
+	r.stop()
+	d.wall = start
+	r = newRig(t, dir, o)
+	r.await(s.ID, recording.StateStored)
+	r.heard(s.ID, 1)
+}
+
 // Past due by either clock nothing is played; nothing is destroyed until they agree.
 func TestClocksDisagree(t *testing.T) {
 	t.Parallel()

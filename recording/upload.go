@@ -95,8 +95,11 @@ func (s *Service) store(ctx context.Context, k *kept) error {
 		return err
 	}
 	e := k.snapshot()
-	if k.gone.Load() || s.playable(e) != nil {
-		return nil // due while it waited: the eraser's
+	if k.gone.Load() {
+		return s.eraseLate(ctx, e)
+	}
+	if err := s.playable(e); err != nil { // by one of the clocks: the eraser decides, until then it waits here
+		return fmt.Errorf("store %s: %w", e.ID, err)
 	}
 	g, err := s.gather(k)
 	if err != nil {
@@ -113,11 +116,16 @@ func (s *Service) store(ctx context.Context, k *kept) error {
 	case err == nil:
 		s.forget(k.raw)
 		return nil
-	case k.gone.Load() || s.playable(e) != nil: // fell due meanwhile: what came late goes at once
-		_, err = s.objects.Erase(ctx, ObjectName(e.ID))
+	case k.gone.Load():
+		return s.eraseLate(ctx, e)
 	}
-	if err != nil {
-		return fmt.Errorf("store %s: what the store holds: %w", e.ID, err)
+	return fmt.Errorf("store %s: what the store holds: %w", e.ID, err)
+}
+
+// eraseLate removes what an upload may have left of a recording that was erased while it was on its way.
+func (s *Service) eraseLate(ctx context.Context, e Entry) error {
+	if _, err := s.objects.Erase(ctx, ObjectName(e.ID)); err != nil {
+		return fmt.Errorf("store %s: erased meanwhile, and not removed: %w", e.ID, err)
 	}
 	return nil
 }
