@@ -231,27 +231,23 @@ func TestStubbornObject(t *testing.T) {
 // doubt is a clock whose readings disagree.
 type doubt struct {
 	*clock
-	wall time.Time
+	wall *clock
 	sure atomic.Bool
 }
 
-func (d *doubt) Latest() time.Time { return d.wall }
+func (d *doubt) Latest() time.Time { return d.wall.Now() }
 func (d *doubt) Confirmed() bool   { return d.sure.Load() }
 
 // A clock in doubt holds an upload up and does not lose it.
 func TestUploadWaitsForTheClocks(t *testing.T) {
 	t.Parallel()
-	d := &doubt{clock: &clock{now: start}, wall: start.Add(20 * 24 * time.Hour)}
-	dir := t.TempDir()
-	o := options{clock: d.clock, config: func(c *recording.Config) { c.Clock = d }}
-	r := newRig(t, dir, o)
+	d := &doubt{clock: &clock{now: start}, wall: &clock{now: start.Add(20 * 24 * time.Hour)}}
+	r := newRig(t, t.TempDir(), options{clock: d.clock, config: func(c *recording.Config) { c.Clock = d }})
 	s := r.keep(1)
 	if st := r.await(s.ID, recording.StateSealed); st.Playable {
 		t.Error("played past due by the wall clock")
 	}
-	r.stop()
-	d.wall = start
-	r = newRig(t, dir, o)
+	d.wall.set(start)
 	r.await(s.ID, recording.StateStored)
 	r.heard(s.ID, 1)
 }
@@ -259,14 +255,14 @@ func TestUploadWaitsForTheClocks(t *testing.T) {
 // Past due by either clock nothing is played; nothing is destroyed until they agree.
 func TestClocksDisagree(t *testing.T) {
 	t.Parallel()
-	d := &doubt{clock: &clock{now: start}, wall: start}
+	d := &doubt{clock: &clock{now: start}, wall: &clock{now: start}}
 	d.sure.Store(true)
 	dir := t.TempDir()
 	r := newRig(t, dir, options{clock: d.clock, config: func(c *recording.Config) { c.Clock = d }})
 	s := r.keep(1)
 	r.await(s.ID, recording.StateStored)
 	r.stop()
-	d.wall = s.DueAt
+	d.wall.set(s.DueAt)
 	d.sure.Store(false)
 	r = newRig(t, dir, options{clock: d.clock, idle: true, config: func(c *recording.Config) { c.Clock = d }})
 	if _, err := r.Open(t.Context(), city, s.ID); !errors.Is(err, recording.ErrErased) {
