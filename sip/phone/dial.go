@@ -45,6 +45,7 @@ func (p *Phone) Dial(ctx context.Context, uri string, o Options) (*Call, error) 
 	go func() {
 		defer p.calls.Done()
 		c.place(ctx, o.DTMF)
+		<-c.done // it may be ending on the goroutine that took a BYE
 	}()
 	return c, nil
 }

@@ -69,6 +69,7 @@ func (p *Phone) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 	}
 	defer p.calls.Done()
 	c.ring(shift, tx)
+	<-c.done // it may be ending on the goroutine that took a BYE
 }
 
 // enter counts a call in, or says why it is refused.
