@@ -246,6 +246,10 @@ func (p *Phone) user() string {
 	return p.cfg.User
 }
 
+// settle is what sipgo is given at the end for messages that it took just before: it handles each on a goroutine that
+// nobody can wait for, and one that finds our socket closed opens another, which would stay.
+const settle = 20 * time.Millisecond
+
 // Close hangs up every call, waits until they are over, and closes the sockets. It may be called twice.
 func (p *Phone) Close() error {
 	p.mu.Lock()
@@ -260,6 +264,7 @@ func (p *Phone) Close() error {
 	}
 	p.calls.Wait()
 	p.deaf.Store(true)
+	<-time.After(settle)
 	var faults []error
 	for _, s := range p.sockets {
 		if err := s.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
