@@ -30,6 +30,9 @@ type Config struct {
 	Trunks []Trunk
 	// Realm is the domain that phones register in, and the realm of their passwords.
 	Realm string
+	// Digest names the algorithms that phones are offered, best first: "SHA-256", "MD5" (RFC 8760). None: both. Phones
+	// that know MD5 alone may stumble over being offered more than that.
+	Digest []string
 	// MinExpires and MaxExpires bound a registration. Zero: 60 s and 1 h.
 	MinExpires, MaxExpires time.Duration
 	// SilenceLimit is how long a party who is neither held nor muted may send nothing at all before its leg is
@@ -150,8 +153,9 @@ func New(cfg Config, d Deps) (*Server, error) {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	trunks, err := newTrunks(cfg.Trunks)
-	if err != nil {
+	trunks, err1 := newTrunks(cfg.Trunks)
+	offers, err2 := algorithms(cfg.Digest)
+	if err := errors.Join(err1, err2); err != nil {
 		return nil, fmt.Errorf("sip: %w", err)
 	}
 	quiet := slog.New(newLogHandler(d.Log.Handler()))
@@ -165,7 +169,7 @@ func New(cfg Config, d Deps) (*Server, error) {
 		timers: timers{t1: 500 * time.Millisecond, t2: 4 * time.Second, stray: 200 * time.Millisecond},
 		ua:     ua, trunks: trunks, gate: gate,
 		admission: newAdmission(cfg, d),
-		registrar: newRegistrar(cfg, d),
+		registrar: newRegistrar(cfg, offers, d),
 		dialogs:   newDialogs(),
 		arriving:  newArriving(),
 		calls:     newCrew(false),
