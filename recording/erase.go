@@ -174,16 +174,20 @@ func (s *Service) eraseBytes(ctx context.Context, e Entry) (err error) {
 	if e.KeyDestroyedAt.IsZero() {
 		return fmt.Errorf("erase %s: its key comes first", e.ID)
 	}
+	objects, err := s.storeOf(e.City)
+	if err != nil {
+		return fmt.Errorf("erase %s: %w", e.ID, err)
+	}
 	name := ObjectName(e.ID)
-	gone, err := s.objects.Erase(ctx, name)
+	gone, err := objects.Erase(ctx, name)
 	if err != nil {
 		return fmt.Errorf("erase %s: %w", e.ID, err)
 	}
 	erasedAt := s.clock.Now()
-	if err := s.readBack(ctx, name); err != nil {
+	if err := readBack(ctx, objects, name); err != nil {
 		return fmt.Errorf("erase %s: read back: %w", e.ID, err)
 	}
-	leaf := s.certificate(e, gone, erasedAt, "due")
+	leaf := s.certificate(e, objects, gone, erasedAt, "due")
 	if err := s.ledger.Append(ctx, e.City, leaf); err != nil {
 		return fmt.Errorf("erase %s: certificate: %w", e.ID, err)
 	}
@@ -197,11 +201,11 @@ func (s *Service) eraseBytes(ctx context.Context, e Entry) (err error) {
 var errStillThere = errors.New("the store still has it")
 
 // readBack proves that nothing is left: no object, and nothing of it to remove.
-func (s *Service) readBack(ctx context.Context, name string) error {
-	if _, err := s.objects.Stat(ctx, name); !errors.Is(err, ErrNoObject) {
+func readBack(ctx context.Context, objects Objects, name string) error {
+	if _, err := objects.Stat(ctx, name); !errors.Is(err, ErrNoObject) {
 		return errors.Join(errStillThere, err)
 	}
-	again, err := s.objects.Erase(ctx, name)
+	again, err := objects.Erase(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -213,7 +217,7 @@ func (s *Service) readBack(ctx context.Context, name string) error {
 
 // certificate is the leaf that says what was destroyed, how and when (RULES 3.5). The ledger signs it and binds it to
 // the one before. A recording has one certificate id, so that a leaf written twice, after a crash, is seen to be one.
-func (s *Service) certificate(e Entry, gone Erased, erasedAt time.Time, reason string) call.Leaf {
+func (s *Service) certificate(e Entry, objects Objects, gone Erased, erasedAt time.Time, reason string) call.Leaf {
 	late := max(0, erasedAt.Sub(e.DueAt))
 	return call.Leaf{Kind: "recording.erased/1", At: s.clock.Now(), Call: e.Call, Actor: "engine", Facts: map[string]string{
 		"certificate":      "cert_" + string(e.ID)[len("rec_"):],
@@ -234,7 +238,7 @@ func (s *Service) certificate(e Entry, gone Erased, erasedAt time.Time, reason s
 		"markers":          strconv.Itoa(gone.Markers),
 		"uploads":          strconv.Itoa(gone.Uploads),
 		"derivatives":      "0",
-		"probed":           s.objects.Kind() + ": nothing found",
+		"probed":           objects.Kind() + ": nothing found",
 		"build":            build(),
 	}}
 }

@@ -63,9 +63,13 @@ func (s *Service) openStored(ctx context.Context, e Entry) (*Playback, error) {
 	if err != nil {
 		return nil, err
 	}
+	objects, err := s.storeOf(e.City)
+	if err != nil {
+		return nil, err
+	}
 	name := ObjectName(e.ID)
 	p, err := openPlayback(ctx, e.City, raw, key, func(ctx context.Context, off, n int64) (io.ReadCloser, error) {
-		r, err := s.objects.Get(ctx, name, off, n)
+		r, err := objects.Get(ctx, name, off, n)
 		if errors.Is(err, ErrNoObject) {
 			return nil, fmt.Errorf("the store has lost it: %w: %w", ErrDamaged, err)
 		}

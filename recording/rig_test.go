@@ -126,7 +126,7 @@ func newRig(t testing.TB, dir string, o options) *rig {
 	if o.config != nil {
 		o.config(&cfg)
 	}
-	r.Service, err = recording.New(cfg, r.objects, store, r.ring, r.book)
+	r.Service, err = recording.New(cfg, map[call.CityID]recording.Objects{city: r.objects}, store, r.ring, r.book)
 	must(t, err)
 	r.found, err = r.Recover(t.Context())
 	must(t, err)

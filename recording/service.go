@@ -57,7 +57,7 @@ type Service struct {
 	cfg       Config
 	log       *slog.Logger
 	clock     Clock
-	objects   Objects
+	stores    map[call.CityID]Objects
 	catalogue Catalogue
 	ring      Ring
 	ledger    Ledger
@@ -85,14 +85,15 @@ type Service struct {
 	scrub   bool       // the catalogue's files may still have copies of destroyed keys
 }
 
-// New opens the spool in cfg.Dir. The caller closes the service, and the stores after it.
-func New(cfg Config, objects Objects, catalogue Catalogue, ring Ring, ledger Ledger) (*Service, error) {
+// New opens the spool in cfg.Dir. Stores has the object store of each city; two cities may share one. The caller closes
+// the service, and the stores after it.
+func New(cfg Config, stores map[call.CityID]Objects, catalogue Catalogue, ring Ring, ledger Ledger) (*Service, error) {
 	cfg = cfg.withDefaults()
 	sp, err := openSpool(filepath.Join(cfg.Dir, "spool"), cfg.SegmentSize)
 	if err != nil {
 		return nil, fmt.Errorf("recording: %w", err)
 	}
-	s := &Service{cfg: cfg, log: cfg.Log, clock: cfg.Clock, objects: objects, catalogue: catalogue, ring: ring,
+	s := &Service{cfg: cfg, log: cfg.Log, clock: cfg.Clock, stores: stores, catalogue: catalogue, ring: ring,
 		ledger: ledger, spool: sp, active: map[rawID]*live{}, kept: map[rawID]*kept{},
 		wake: make(chan struct{}, 1), stopped: make(chan struct{})}
 	if s.meters, err = newMeters(cfg.Registry, s); err != nil {

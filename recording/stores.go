@@ -3,6 +3,7 @@ package recording
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"time"
@@ -32,6 +33,18 @@ type Objects interface {
 	List(ctx context.Context) iter.Seq2[Object, error]
 	// Kind says in a word what the store is, for certificates: "dir", "s3".
 	Kind() string
+}
+
+// ErrNoStore says that a city has no object store.
+var ErrNoStore = errors.New("the city has no object store")
+
+// storeOf is where the city's recordings lie. What is to be done with a recording of a city without one waits. Errors:
+// ErrNoStore.
+func (s *Service) storeOf(city call.CityID) (Objects, error) {
+	if o := s.stores[city]; o != nil {
+		return o, nil
+	}
+	return nil, fmt.Errorf("city %s: %w", city, ErrNoStore)
 }
 
 // Object is one thing in a store.

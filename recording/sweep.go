@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // sweepLoop sweeps at once and then at intervals until ctx ends.
@@ -24,12 +26,29 @@ type Swept struct {
 	Orphans  int // objects that no recording is known for: left alone, and counted
 }
 
-// Sweep searches the object store for what should not be there. An object that came back, or came late, after its
+// Sweep searches the object stores for what should not be there. An object that came back, or came late, after its
 // recording was erased is erased again and the ledger says so.
-func (s *Service) Sweep(ctx context.Context) (swept Swept, err error) {
-	for object, err := range s.objects.List(ctx) {
+func (s *Service) Sweep(ctx context.Context) (Swept, error) {
+	var swept Swept
+	searched := map[Objects]bool{} // cities may share a store
+	for _, city := range slices.Sorted(maps.Keys(s.stores)) {
+		objects := s.stores[city]
+		if searched[objects] {
+			continue
+		}
+		searched[objects] = true
+		if err := s.sweepStore(ctx, objects, &swept); err != nil {
+			return swept, fmt.Errorf("sweep the store of %s: %w", city, err)
+		}
+	}
+	s.meters.orphans.Set(float64(swept.Orphans))
+	return swept, nil
+}
+
+func (s *Service) sweepStore(ctx context.Context, objects Objects, swept *Swept) error {
+	for object, err := range objects.List(ctx) {
 		if err != nil {
-			return swept, fmt.Errorf("sweep: %w", err)
+			return err
 		}
 		id, ours := IDOfObject(object.Name)
 		if !ours {
@@ -41,28 +60,27 @@ func (s *Service) Sweep(ctx context.Context) (swept Swept, err error) {
 		case errors.Is(err, ErrNotFound):
 			swept.Orphans++
 		case err != nil:
-			return swept, fmt.Errorf("sweep: %w", err)
+			return err
 		case e.State == StateErased:
-			if err := s.eraseAgain(ctx, e); err != nil {
-				return swept, fmt.Errorf("sweep: %w", err)
+			if err := s.eraseAgain(ctx, objects, e); err != nil {
+				return err
 			}
 			swept.Returned++
 		}
 	}
-	s.meters.orphans.Set(float64(swept.Orphans))
-	return swept, nil
+	return nil
 }
 
 // eraseAgain removes what came back after its recording was buried.
-func (s *Service) eraseAgain(ctx context.Context, e Entry) error {
+func (s *Service) eraseAgain(ctx context.Context, objects Objects, e Entry) error {
 	name := ObjectName(e.ID)
-	gone, err := s.objects.Erase(ctx, name)
+	gone, err := objects.Erase(ctx, name)
 	if err != nil || gone == (Erased{}) {
 		return err
 	}
-	if err := s.readBack(ctx, name); err != nil {
+	if err := readBack(ctx, objects, name); err != nil {
 		return fmt.Errorf("erase %s again: read back: %w", e.ID, err)
 	}
 	s.log.Warn("an erased recording had come back and was erased again", "recording", e.ID, "versions", gone.Versions)
-	return s.ledger.Append(ctx, e.City, s.certificate(e, gone, s.clock.Now(), "returned after erasure"))
+	return s.ledger.Append(ctx, e.City, s.certificate(e, objects, gone, s.clock.Now(), "returned after erasure"))
 }

@@ -105,10 +105,14 @@ func (s *Service) store(ctx context.Context, k *kept) error {
 	if err != nil {
 		return fmt.Errorf("store %s: %w", e.ID, err)
 	}
-	if err := s.objects.Put(ctx, ObjectName(e.ID), g.size, g); err != nil {
+	objects, err := s.storeOf(e.City)
+	if err != nil {
 		return fmt.Errorf("store %s: %w", e.ID, err)
 	}
-	err = s.verify(ctx, e, g.size)
+	if err := objects.Put(ctx, ObjectName(e.ID), g.size, g); err != nil {
+		return fmt.Errorf("store %s: %w", e.ID, err)
+	}
+	err = s.verify(ctx, objects, e, g.size)
 	if err == nil {
 		err = s.catalogue.Store(ctx, e.City, e.ID, g.size)
 	}
@@ -124,7 +128,11 @@ func (s *Service) store(ctx context.Context, k *kept) error {
 
 // eraseLate removes what an upload may have left of a recording that was erased while it was on its way.
 func (s *Service) eraseLate(ctx context.Context, e Entry) error {
-	if _, err := s.objects.Erase(ctx, ObjectName(e.ID)); err != nil {
+	objects, err := s.storeOf(e.City)
+	if err == nil {
+		_, err = objects.Erase(ctx, ObjectName(e.ID))
+	}
+	if err != nil {
 		return fmt.Errorf("store %s: erased meanwhile, and not removed: %w", e.ID, err)
 	}
 	return nil
@@ -132,8 +140,8 @@ func (s *Service) eraseLate(ctx context.Context, e Entry) error {
 
 // verify looks at the stored object on the road that a listener takes: its length, then, with the key as the ring opens
 // it, header, manifest and last second.
-func (s *Service) verify(ctx context.Context, e Entry, size int64) error {
-	info, err := s.objects.Stat(ctx, ObjectName(e.ID))
+func (s *Service) verify(ctx context.Context, objects Objects, e Entry, size int64) error {
+	info, err := objects.Stat(ctx, ObjectName(e.ID))
 	if err != nil {
 		return err
 	}

@@ -224,7 +224,7 @@ func (a *app) openRecordings(ctx context.Context) error {
 		return err
 	}
 	a.recordings, err = recording.New(recording.Config{Dir: a.path("recording"), Node: a.cfg.Node, Clock: a.clock, Log: a.log,
-		Registry: a.registry}, objects[a.cfg.Cities[0].ID], catalogue, ring, a.ledger)
+		Registry: a.registry}, objects, catalogue, ring, a.ledger)
 	if err != nil {
 		return err
 	}

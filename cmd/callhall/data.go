@@ -100,7 +100,7 @@ func s3Config(s S3Config) s3store.Config {
 		scheme = "http://"
 	}
 	return s3store.Config{Endpoint: scheme + s.Endpoint, Bucket: s.Bucket, Region: s.Region, PlainHTTP: !s.TLS,
-		Credentials: string(s.AccessKeyFile)}
+		AccessKeyFile: string(s.AccessKeyFile), SecretKeyFile: string(s.SecretKeyFile)}
 }
 
 // tokenLife is how long the tokens hold that a development server writes for this machine's user.

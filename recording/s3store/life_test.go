@@ -119,7 +119,8 @@ func newService(t *testing.T, objects recording.Objects, clock recording.Clock, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := recording.New(recording.Config{Dir: dir, Node: "n1", Clock: clock, Log: slog.New(slog.DiscardHandler)}, objects, catalogue, ring, ledger)
+	r, err := recording.New(recording.Config{Dir: dir, Node: "n1", Clock: clock, Log: slog.New(slog.DiscardHandler)},
+		map[call.CityID]recording.Objects{"aspen": objects}, catalogue, ring, ledger)
 	if err != nil {
 		t.Fatal(err)
 	}

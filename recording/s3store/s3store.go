@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -31,13 +32,14 @@ const retries = 3
 
 // Config says where the bucket is.
 type Config struct {
-	Endpoint    string // "https://s3.example.gov"; plain http is taken for a loopback address, elsewhere with PlainHTTP
-	Bucket      string
-	Region      string // empty: "us-east-1"
-	Credentials string // path of a file in the AWS form: [default], aws_access_key_id, aws_secret_access_key; mode 0600
-	CA          string // path of a PEM file with the authorities to trust; empty: the system's
-	PlainHTTP   bool   // allow http to a host that is not this machine; the recordings are sealed, the names are not
-	Create      bool   // make the bucket if there is none
+	Endpoint      string // "https://s3.example.gov"; plain http is taken for a loopback address, elsewhere with PlainHTTP
+	Bucket        string
+	Region        string // empty: "us-east-1"
+	AccessKeyFile string // path of a file with the access key id, for its owner only
+	SecretKeyFile string // likewise, with the secret access key
+	CA            string // path of a PEM file with the authorities to trust; empty: the system's
+	PlainHTTP     bool   // allow http to a host that is not this machine; the recordings are sealed, the names are not
+	Create        bool   // make the bucket if there is none
 }
 
 var _ recording.Objects = (*Store)(nil)
@@ -73,12 +75,13 @@ func dial(cfg Config) (*Store, error) {
 	if err := checkScheme(u, cfg.PlainHTTP); err != nil {
 		return nil, err
 	}
-	info, err := os.Stat(cfg.Credentials)
+	access, err := readKey(cfg.AccessKeyFile)
 	if err != nil {
-		return nil, fmt.Errorf("credentials: %w", err)
+		return nil, fmt.Errorf("access key: %w", err)
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("credentials: %s may be read by others (mode %04o): chmod 600 it", cfg.Credentials, info.Mode().Perm())
+	secret, err := readKey(cfg.SecretKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("secret key: %w", err)
 	}
 	transport, err := newTransport(u.Scheme == "https", cfg.CA)
 	if err != nil {
@@ -88,13 +91,26 @@ func dial(cfg Config) (*Store, error) {
 		cfg.Region = "us-east-1" // said, so that the client need not ask the bucket
 	}
 	client, err := minio.New(u.Host, &minio.Options{
-		Creds:      credentials.NewFileAWSCredentials(cfg.Credentials, "default"),
+		Creds:      credentials.NewStaticV4(access, secret, ""),
 		Secure:     u.Scheme == "https",
 		Region:     cfg.Region,
 		Transport:  transport,
 		MaxRetries: retries,
 	})
 	return &Store{client: client, transport: transport, bucket: cfg.Bucket}, err
+}
+
+// readKey reads a key that others may not read.
+func readKey(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if info.Mode().Perm()&0o007 != 0 {
+		return "", fmt.Errorf("%s may be read by others (mode %04o): chmod 600 it", path, info.Mode().Perm())
+	}
+	text, err := os.ReadFile(path)
+	return strings.TrimSpace(string(text)), err
 }
 
 func checkScheme(u *url.URL, plain bool) error {

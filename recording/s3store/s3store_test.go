@@ -32,9 +32,9 @@ func TestContract(t *testing.T) {
 
 // gateway is a versitygw process of this test.
 type gateway struct {
-	endpoint    string
-	credentials string // file
-	buckets     int
+	endpoint       string
+	access, secret string // files
+	buckets        int
 }
 
 // open makes a bucket and opens it.
@@ -42,12 +42,22 @@ func (g *gateway) open(t *testing.T) *Store {
 	t.Helper()
 	g.buckets++
 	s, err := Open(t.Context(), Config{Endpoint: g.endpoint, Bucket: fmt.Sprintf("recordings-%d", g.buckets),
-		Credentials: g.credentials, Create: true})
+		AccessKeyFile: g.access, SecretKeyFile: g.secret, Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
 	return s
+}
+
+// keyFile writes a key with a line end, as an operator's editor would.
+func keyFile(t *testing.T, dir, name, key string, mode os.FileMode) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(key+"\n"), mode); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // binary finds the server: named by the environment, or built into .tools/bin of the tree that this is in.
@@ -88,11 +98,7 @@ func startGateway(t *testing.T) *gateway {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	g := &gateway{endpoint: "http://" + addr, credentials: filepath.Join(dir, "credentials")}
-	text := "[default]\naws_access_key_id = testaccess\naws_secret_access_key = testsecret1\n"
-	if err := os.WriteFile(g.credentials, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	g := &gateway{endpoint: "http://" + addr, access: keyFile(t, dir, "access", "testaccess", 0o600), secret: keyFile(t, dir, "secret", "testsecret1", 0o600)}
 	var said bytes.Buffer
 	cmd := exec.Command(path, "--port", addr, "--access", "testaccess", "--secret", "testsecret1", "--quiet",
 		"posix", "--versioning-dir", filepath.Join(dir, "versions"), "--sidecar", filepath.Join(dir, "sidecar"),
@@ -196,10 +202,7 @@ func TestUnfinishedUploadGoes(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	dir := t.TempDir()
-	credentials := filepath.Join(dir, "credentials")
-	if err := os.WriteFile(credentials, []byte("[default]\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	key, open := keyFile(t, dir, "key", "k", 0o600), keyFile(t, dir, "open", "k", 0o644)
 	for name, c := range map[string]struct {
 		cfg  Config
 		want string
@@ -207,8 +210,9 @@ func TestRefusals(t *testing.T) {
 		"plain http elsewhere": {Config{Endpoint: "http://s3.example.gov"}, "https"},
 		"another scheme":       {Config{Endpoint: "ftp://127.0.0.1"}, "scheme"},
 		"a path":               {Config{Endpoint: "https://127.0.0.1/bucket"}, "endpoint"},
-		"no credentials":       {Config{Endpoint: "https://127.0.0.1", Credentials: filepath.Join(dir, "none")}, "credentials"},
-		"readable credentials": {Config{Endpoint: "https://127.0.0.1", Credentials: credentials}, "chmod"},
+		"no access key":        {Config{Endpoint: "https://127.0.0.1", AccessKeyFile: filepath.Join(dir, "none"), SecretKeyFile: key}, "access key"},
+		"no secret key":        {Config{Endpoint: "https://127.0.0.1", AccessKeyFile: key, SecretKeyFile: filepath.Join(dir, "none")}, "secret key"},
+		"readable secret":      {Config{Endpoint: "https://127.0.0.1", AccessKeyFile: key, SecretKeyFile: open}, "chmod"},
 	} {
 		if _, err := Open(t.Context(), c.cfg); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
@@ -219,11 +223,8 @@ func TestRefusals(t *testing.T) {
 func TestWrongSecretIsRefused(t *testing.T) {
 	g := startGateway(t)
 	g.open(t)
-	text := "[default]\naws_access_key_id = testaccess\naws_secret_access_key = wrong-secret\n"
-	if err := os.WriteFile(g.credentials, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(t.Context(), Config{Endpoint: g.endpoint, Bucket: "recordings-1", Credentials: g.credentials}); err == nil {
+	wrong := keyFile(t, t.TempDir(), "secret", "wrong-secret", 0o600)
+	if _, err := Open(t.Context(), Config{Endpoint: g.endpoint, Bucket: "recordings-1", AccessKeyFile: g.access, SecretKeyFile: wrong}); err == nil {
 		t.Error("opened with a wrong secret")
 	}
 }
@@ -231,14 +232,11 @@ func TestWrongSecretIsRefused(t *testing.T) {
 // A server whose certificate nobody vouches for is not spoken to.
 func TestUnknownCertificateIsRefused(t *testing.T) {
 	dir := t.TempDir()
-	credentials := filepath.Join(dir, "credentials")
-	if err := os.WriteFile(credentials, []byte("[default]\naws_access_key_id = a\naws_secret_access_key = b\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	key := keyFile(t, dir, "key", "k", 0o600)
 	server := newTLSServer(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	_, err := Open(ctx, Config{Endpoint: server, Bucket: "recordings", Credentials: credentials})
+	_, err := Open(ctx, Config{Endpoint: server, Bucket: "recordings", AccessKeyFile: key, SecretKeyFile: key})
 	if err == nil || errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("%v", err)
 	}
