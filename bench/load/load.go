@@ -1,98 +1,107 @@
 // Package load drives a SIP server with many calls from one process: callers and agents, their signalling on one UDP
 // socket a side, their RTP on one UDP socket a side in batches, so that the generator costs little beside what it
 // measures. It knows nothing of Callhall but what any SIP registrar and queue would show it.
+//
+// It is a load, not a phone: it takes the first 200 of a forked call, does not follow a change of the server's RTP port
+// during a call, and registers once (see Config.Expires).
 package load
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
 
 // Config says what to drive and how hard.
 type Config struct {
-	Server  netip.AddrPort // SIP over UDP
+	Server  netip.AddrPort // SIP over UDP, IPv4
 	Domain  string         // of the agents' addresses; the server's address if empty
 	To      string         // number to dial, "311"
 	From    string         // user part of the callers' From
 	Calls   int            // how many calls to place in all
 	Rate    float64        // calls a second
-	Hold    time.Duration  // from an agent's ACK until that agent hangs up; 0 holds until ctx ends
+	Ring    time.Duration  // how long an agent rings before answering; 0 answers at once, without ringing
+	Hold    time.Duration  // from an agent's ACK until that agent hangs up; 0 holds until HangUpAll
 	Media   bool           // send and measure RTP, 50 packets a second each way
-	Agents  []Agent        // registered before the first call; none where agents are elsewhere
-	Expires time.Duration  // of the registrations; an hour if zero
+	Agents  []Agent        // for Register; none where the server sends calls to AgentAddr by itself
+	Expires time.Duration  // of the registrations, which are not refreshed; an hour if zero
 }
 
 // Agent is one account to register and to answer with.
 type Agent struct{ User, Password string }
 
-// Result is what the two sides saw. Times are from the callers' view unless said otherwise.
-type Result struct {
-	Placed      int
-	Answered    int
-	Connected   int // agents who answered and got their ACK
-	Failed      int // refused, or no final answer within Timer B
-	Ended       int // BYE answered or received
-	Resent      int // requests we had to send again
-	PostDial    []time.Duration
-	Answer      []time.Duration // INVITE to 200
-	FirstSound  []time.Duration // 200 to the first RTP packet heard
-	Sent, Heard uint64          // RTP packets of ours sent, and heard at the far side
-	Lost        uint64          // missing between a stream's first and last heard packet
-	Foreign     uint64          // packets heard that were not ours: prompts and music
-	Delay       Delays
-}
-
 // Generator is a load in progress.
 type Generator struct {
 	cfg     Config
+	run     string // in every Call-ID and branch: no two runs have the same
 	callers *side
 	agents  *side
 	media   *media
-	dialogs calls
+	ring    *line // agents' calls to answer
+	hold    *line // agents' calls to hang up
 
-	mu     sync.Mutex // guards what follows
-	result Result
+	mu      sync.Mutex            // guards what follows, and what is in a dialog
+	dialogs [2]map[string]*dialog // of each party, by Call-ID: a proxy gives both the same
+	result  Result
+	closed  bool
 }
 
-// Start opens the sockets and registers the agents. The caller must Close it.
-func Start(ctx context.Context, cfg Config) (*Generator, error) {
+// Open opens the sockets; the load can be called from then on. The caller must Close it.
+func Open(cfg Config) (*Generator, error) {
 	if cfg.Expires == 0 {
 		cfg.Expires = time.Hour
 	}
 	if cfg.Domain == "" {
 		cfg.Domain = cfg.Server.Addr().String()
 	}
-	g := &Generator{cfg: cfg}
+	g := &Generator{cfg: cfg, run: rand.Text()[:8], dialogs: [2]map[string]*dialog{{}, {}}}
+	g.ring = newLine(cfg.Ring, g.answerRinging)
+	g.hold = newLine(cfg.Hold, func(callID string) { g.hangUp(agentSide, callID) })
 	var err error
 	if g.media, err = openMedia(cfg.Server.Addr()); err != nil {
-		return nil, err
-	}
-	if g.callers, err = openSide(cfg.Server, g.callerHears); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
-	if g.agents, err = openSide(cfg.Server, g.agentHears); err != nil {
+	if g.callers, err = openSide(cfg.Server, g.run, g.callerHears); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
-	if err := g.register(ctx); err != nil {
+	if g.agents, err = openSide(cfg.Server, g.run, g.agentHears); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
 	return g, nil
 }
 
-// Close stops everything and gives the sockets back.
+// Close stops everything and gives the sockets back. It hangs nothing up: see HangUpAll and Unregister. A second Close
+// does nothing.
 func (g *Generator) Close() error {
+	g.mu.Lock()
+	closed := g.closed
+	g.closed = true
+	g.mu.Unlock()
+	if closed {
+		return nil
+	}
+	g.ring.close()
+	g.hold.close()
 	var err error
 	for _, s := range []*side{g.callers, g.agents} {
 		if s != nil {
 			err = errors.Join(err, s.close())
 		}
 	}
-	return errors.Join(err, g.media.close())
+	if g.media != nil {
+		err = errors.Join(err, g.media.close())
+	}
+	return err
 }
+
+// AgentAddr is where the agents hear SIP.
+func (g *Generator) AgentAddr() netip.AddrPort { return g.agents.addr() }
 
 // Place places the calls at the rate and returns when the last INVITE is out or ctx ends.
 func (g *Generator) Place(ctx context.Context) error {
@@ -111,66 +120,60 @@ func (g *Generator) Place(ctx context.Context) error {
 	return nil
 }
 
-// Result is what has been seen so far.
-func (g *Generator) Result() Result {
+// HangUpAll ends every call from the callers' side, and gives up those that were not answered.
+func (g *Generator) HangUpAll() {
 	g.mu.Lock()
-	r := g.result
-	r.PostDial = append([]time.Duration(nil), r.PostDial...)
-	r.Answer = append([]time.Duration(nil), r.Answer...)
-	r.FirstSound = append([]time.Duration(nil), r.FirstSound...)
+	ids := slices.Collect(maps.Keys(g.dialogs[callerSide]))
 	g.mu.Unlock()
-	r.Resent = int(g.callers.resent.Load() + g.agents.resent.Load())
-	g.media.report(&r)
-	return r
+	for _, id := range ids {
+		g.hangUp(callerSide, id)
+	}
 }
 
-// Measure forgets what the packets were like until now: a window begins.
-func (g *Generator) Measure() { g.media.reset() }
-
-// WaitConnected waits until n agents are connected, or ctx ends.
-func (g *Generator) WaitConnected(ctx context.Context, n int) error {
-	return g.waitFor(ctx, fmt.Sprintf("%d connected calls", n), func(r *Result) bool { return r.Connected >= n })
+// Stream sends and measures the RTP of one call whose ports on the server are known, without any signalling.
+func (g *Generator) Stream(callerPort, agentPort uint16) {
+	host := g.cfg.Server.Addr()
+	g.media.add(&stream{who: callerSide, to: netip.AddrPortFrom(host, callerPort)})
+	g.media.add(&stream{who: agentSide, to: netip.AddrPortFrom(host, agentPort)})
 }
 
-// WaitOver waits until every call placed has ended or failed, or ctx ends.
-func (g *Generator) WaitOver(ctx context.Context) error {
-	return g.waitFor(ctx, "the end of all calls", func(r *Result) bool { return r.Ended+r.Failed >= r.Placed })
+// Direct is Stream without a server: the callers' socket sends to the agents' and back. What it measures is the
+// generator's own delay.
+func (g *Generator) Direct() {
+	g.media.add(&stream{who: callerSide, to: g.media.addr(agentSide)})
+	g.media.add(&stream{who: agentSide, to: g.media.addr(callerSide)})
 }
 
-func (g *Generator) waitFor(ctx context.Context, what string, done func(*Result) bool) error {
+// MediaPorts are the ports at which the callers and the agents hear.
+func (g *Generator) MediaPorts() (callers, agents uint16) {
+	return g.media.addr(callerSide).Port(), g.media.addr(agentSide).Port()
+}
+
+// wait waits until done says so of the result, or ctx ends.
+func (g *Generator) wait(ctx context.Context, what string, done func(r Result) bool) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		g.mu.Lock()
-		ok := done(&g.result)
 		r := g.result
 		g.mu.Unlock()
-		if ok {
+		if done(r) {
 			return nil
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("wait for %s: %w (placed %d, answered %d, connected %d, ended %d, failed %d)", what, ctx.Err(),
-				r.Placed, r.Answered, r.Connected, r.Ended, r.Failed)
+			return fmt.Errorf("wait for %s: %w (%s)", what, ctx.Err(), r)
 		}
 	}
 }
 
-// count changes the result under its lock.
-func (g *Generator) count(f func(r *Result)) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	f(&g.result)
+// WaitConnected waits until n agents are connected, or ctx ends.
+func (g *Generator) WaitConnected(ctx context.Context, n int) error {
+	return g.wait(ctx, fmt.Sprintf("%d connected calls", n), func(r Result) bool { return r.Connected >= n })
 }
 
-// Stream sends and measures the RTP of one call whose ports on the server are known, without any signalling.
-func (g *Generator) Stream(callID string, callerPort, agentPort uint16) {
-	g.media.add(callerSide, callerPort, callID+"/caller", nil)
-	g.media.add(agentSide, agentPort, callID+"/agent", nil)
-}
-
-// MediaPorts are the ports at which the callers and the agents hear.
-func (g *Generator) MediaPorts() (callers, agents uint16) {
-	return g.media.callerPort(), g.media.agentPort()
+// WaitOver waits until every call placed has ended, failed or been given up, or ctx ends.
+func (g *Generator) WaitOver(ctx context.Context) error {
+	return g.wait(ctx, "the end of all calls", func(r Result) bool { return r.Ended+r.Failed+r.GivenUp >= r.Placed })
 }

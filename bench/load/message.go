@@ -2,18 +2,16 @@ package load
 
 import (
 	"bytes"
-	"crypto/md5"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"hash"
+	"net/netip"
 	"strconv"
 	"strings"
 )
 
 // message is as much of a SIP message as the generator reads.
 type message struct {
-	start   string // request or status line
+	from    netip.AddrPort // who sent the datagram
+	start   string         // request or status line
 	headers map[string][]string
 	body    []byte
 }
@@ -22,6 +20,7 @@ type message struct {
 var shortNames = map[string]string{"v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "l": "content-length", "c": "content-type"}
 
 // parse reads one datagram. It is for a server that is being measured, not for an enemy: what does not parse is ignored.
+// The body is a part of b.
 func parse(b []byte) (message, bool) {
 	head, body, ok := bytes.Cut(b, []byte("\r\n\r\n"))
 	if !ok {
@@ -37,7 +36,7 @@ func parse(b []byte) (message, bool) {
 		}
 		m.headers[name] = append(m.headers[name], strings.TrimSpace(value))
 	}
-	return m, m.first("call-id") != ""
+	return m, m.callID() != ""
 }
 
 func (m message) first(name string) string {
@@ -46,6 +45,8 @@ func (m message) first(name string) string {
 	}
 	return ""
 }
+
+func (m message) callID() string { return m.first("call-id") }
 
 // status is the status code of a response, 0 of a request.
 func (m message) status() int {
@@ -64,7 +65,7 @@ func (m message) method() string {
 		return method
 	}
 	_, method, _ := strings.Cut(m.first("cseq"), " ")
-	return method
+	return strings.TrimSpace(method)
 }
 
 // uri is the Request-URI.
@@ -78,21 +79,45 @@ func (m message) uri() string {
 func (m message) contact() string {
 	_, rest, ok := strings.Cut(m.first("contact"), "<")
 	if !ok {
-		return m.first("contact")
+		uri, _, _ := strings.Cut(m.first("contact"), ";")
+		return uri
 	}
 	uri, _, _ := strings.Cut(rest, ">")
 	return uri
 }
 
-// audioPort is the port of the first audio line of the SDP, 0 without one.
-func (m message) audioPort() uint16 {
-	_, rest, ok := bytes.Cut(m.body, []byte("m=audio "))
-	if !ok {
-		return 0
+// branch is the branch of the topmost Via.
+func (m message) branch() string {
+	_, rest, _ := strings.Cut(m.first("via"), "branch=")
+	return rest[:len(rest)-len(strings.TrimLeft(rest, branchChars))]
+}
+
+const branchChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.!%*_+`'~"
+
+// audio is where the SDP wants the sound: the port of its first audio line at the address of the c= line before it, or
+// of that media's own. It is not valid without an SDP, or where the port is 0.
+func (m message) audio() netip.AddrPort {
+	var host netip.Addr
+	var port uint64
+	for line := range strings.SplitSeq(string(m.body), "\n") {
+		line = strings.TrimRight(line, "\r")
+		if rest, ok := strings.CutPrefix(line, "c=IN IP4 "); ok {
+			host, _ = netip.ParseAddr(strings.TrimSpace(rest))
+		}
+		if rest, ok := strings.CutPrefix(line, "m="); ok {
+			if port != 0 {
+				break // another medium
+			}
+			if rest, ok = strings.CutPrefix(rest, "audio "); ok {
+				word, _, _ := strings.Cut(rest, " ")
+				port, _ = strconv.ParseUint(word, 10, 16)
+			}
+		}
 	}
-	port, _, _ := bytes.Cut(rest, []byte(" "))
-	n, _ := strconv.ParseUint(string(port), 10, 16)
-	return uint16(n)
+	if !host.IsValid() || port == 0 {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(host, uint16(port))
 }
 
 // answer builds a response to m with our tag in To.
@@ -110,62 +135,13 @@ func (m message) answer(code int, reason, tag, extra string, body []byte) []byte
 		to += ";tag=" + tag
 	}
 	fmt.Fprintf(&b, "From: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %s\r\n%sContent-Length: %d\r\n\r\n", m.first("from"), to,
-		m.first("call-id"), m.first("cseq"), extra, len(body))
+		m.callID(), m.first("cseq"), extra, len(body))
 	b.Write(body)
 	return b.Bytes()
 }
 
-// sdp offers or answers G.711 mu-law and RFC 4733 at one port.
-func sdp(addr string, port uint16) []byte {
+// sdp offers or answers G.711 mu-law and RFC 4733 at an address.
+func sdp(at netip.AddrPort) []byte {
 	return fmt.Appendf(nil, "v=0\r\no=- 1 1 IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\nm=audio %d RTP/AVP 0 101\r\n"+
-		"a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n", addr, addr, port)
-}
-
-// authorization answers a digest challenge (RFC 7616, RFC 8760).
-func authorization(challenge, method, uri, user, password string) (string, error) {
-	p := digestParams(challenge)
-	var newHash func() hash.Hash
-	switch strings.ToUpper(p["algorithm"]) {
-	case "SHA-256":
-		newHash = sha256.New
-	case "MD5", "":
-		newHash = md5.New
-	default:
-		return "", fmt.Errorf("digest algorithm %q is not ours", p["algorithm"])
-	}
-	h := func(s string) string {
-		sum := newHash()
-		sum.Write([]byte(s))
-		return hex.EncodeToString(sum.Sum(nil))
-	}
-	const nc, cnonce = "00000001", "6c6f6164"
-	ha1, ha2 := h(user+":"+p["realm"]+":"+password), h(method+":"+uri)
-	response := h(strings.Join([]string{ha1, p["nonce"], nc, cnonce, "auth", ha2}, ":"))
-	algorithm := p["algorithm"]
-	if algorithm == "" {
-		algorithm = "MD5"
-	}
-	return fmt.Sprintf(`Digest username="%s", realm="%s", nonce="%s", uri="%s", response="%s", algorithm=%s, cnonce="%s", qop=auth, nc=%s, opaque="%s"`,
-		user, p["realm"], p["nonce"], uri, response, algorithm, cnonce, nc, p["opaque"]), nil
-}
-
-// digestParams reads the parameters of a challenge. Quoted values may hold commas.
-func digestParams(s string) map[string]string {
-	s = strings.TrimPrefix(s, "Digest ")
-	out := map[string]string{}
-	for s != "" {
-		name, rest, ok := strings.Cut(s, "=")
-		if !ok {
-			break
-		}
-		var value string
-		if quoted, isQuoted := strings.CutPrefix(rest, `"`); isQuoted {
-			value, s, _ = strings.Cut(quoted, `"`)
-		} else {
-			value, s, _ = strings.Cut(rest, ",")
-		}
-		out[strings.ToLower(strings.TrimSpace(name))] = strings.TrimSpace(value)
-		s = strings.TrimLeft(s, ", ")
-	}
-	return out
+		"a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n", at.Addr(), at.Addr(), at.Port())
 }

@@ -5,51 +5,66 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Timers of RFC 3261 §17.1: T1, and how long a request may go unanswered.
+// Timers of RFC 3261 §17.
 const (
 	t1     = 500 * time.Millisecond
-	timerB = 64 * t1
+	t2     = 4 * time.Second
+	timerB = 64 * t1         // how long a request, or an answer that wants an ACK, is sent again
+	timerC = 5 * time.Minute // how long an INVITE may stay provisional: longer than a proxy's, for queues
 )
 
 // side is one signalling socket: the callers' or the agents'.
 type side struct {
-	conn   *net.UDPConn
-	server netip.AddrPort
-	hears  func(message)
-	resent atomic.Uint64
-	branch atomic.Uint64
-	stop   chan struct{}
-	wg     sync.WaitGroup
+	conn     *net.UDPConn
+	server   netip.AddrPort
+	run      string
+	hears    func(message) // requests, and final answers to INVITE that come again
+	resent   atomic.Uint64
+	branches atomic.Uint64
+	stop     chan struct{}
+	wg       sync.WaitGroup
 
 	mu      sync.Mutex
-	pending map[string]*pending // by branch: requests of ours without a final answer
+	pending map[key]*pending
+	refused map[string]refusal // by branch: ACKs that may be wanted again
 }
 
-// pending is a request that is sent again until it is answered.
+// key names what is sent again: a request of ours by its branch and method, or an answer of ours that wants an ACK by its
+// Call-ID.
+type key struct{ id, method string }
+
+// pending is a message that is sent again until it is answered.
 type pending struct {
+	to       netip.AddrPort
 	raw      []byte
+	invite   bool // sent at doubling intervals without bound, and no more after a provisional answer
 	next     time.Time
 	interval time.Duration
 	deadline time.Time
-	silent   bool            // a provisional answer came: no more sending (RFC 3261 §17.1.1.2)
+	silent   bool
 	answered func(m message) // called for each response
 	lost     func()          // called when nobody answered
 }
 
+// refusal is an ACK of a refused INVITE, kept as long as the refusal may come again (Timer D).
+type refusal struct {
+	ack   []byte
+	until time.Time
+}
+
 // openSide opens a socket toward the server and begins to read it.
-func openSide(server netip.AddrPort, hears func(message)) (*side, error) {
-	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: localFor(server.Addr())})
+func openSide(server netip.AddrPort, run string, hears func(message)) (*side, error) {
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: localFor(server.Addr())})
 	if err != nil {
 		return nil, fmt.Errorf("open signalling socket: %w", err)
 	}
 	conn.SetReadBuffer(8 << 20) // a hint: the kernel may give less
-	s := &side{conn: conn, server: server, hears: hears, stop: make(chan struct{}), pending: map[string]*pending{}}
+	s := &side{conn: conn, server: server, run: run, hears: hears, stop: make(chan struct{}), pending: map[key]*pending{}, refused: map[string]refusal{}}
 	s.wg.Go(s.read)
 	s.wg.Go(s.resend)
 	return s, nil
@@ -58,9 +73,9 @@ func openSide(server netip.AddrPort, hears func(message)) (*side, error) {
 // localFor is the address to use toward a server: loopback for loopback, else whatever the kernel chooses.
 func localFor(server netip.Addr) net.IP {
 	if server.IsLoopback() {
-		return server.AsSlice()
+		return net.IPv4(127, 0, 0, 1)
 	}
-	c, err := net.Dial("udp", netip.AddrPortFrom(server, 9).String()) // sends nothing: it only asks for a route
+	c, err := net.Dial("udp4", netip.AddrPortFrom(server, 9).String()) // sends nothing: it only asks for a route
 	if err != nil {
 		return nil
 	}
@@ -68,6 +83,7 @@ func localFor(server netip.Addr) net.IP {
 	return c.LocalAddr().(*net.UDPAddr).IP
 }
 
+// close stops sending and reading. No callback runs after it.
 func (s *side) close() error {
 	close(s.stop)
 	err := s.conn.Close()
@@ -75,77 +91,120 @@ func (s *side) close() error {
 	return err
 }
 
-// local is our address and port as they stand in Via and Contact.
-func (s *side) local() string { return s.conn.LocalAddr().String() }
-
-// host is our address without the port.
-func (s *side) host() string {
-	host, _, _ := net.SplitHostPort(s.local())
-	return host
+func (s *side) addr() netip.AddrPort {
+	return unmapped(s.conn.LocalAddr().(*net.UDPAddr).AddrPort())
 }
 
-func (s *side) send(b []byte) { s.conn.WriteToUDPAddrPort(b, s.server) } // a lost datagram is the protocol's to mend
+// unmapped is an IPv4 address as such, not as one of IPv6.
+func unmapped(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
+
+// local is our address and port as they stand in Via and Contact.
+func (s *side) local() string { return s.addr().String() }
+
+// send sends a request. A lost datagram is the protocol's to mend.
+func (s *side) send(b []byte) { s.conn.WriteToUDPAddrPort(b, s.server) }
+
+// respond sends an answer to where its request came from.
+func (s *side) respond(m message, b []byte) { s.conn.WriteToUDPAddrPort(b, m.from) }
 
 // newBranch is a fresh branch parameter.
-func (s *side) newBranch() string { return fmt.Sprintf("z9hG4bKld%d", s.branch.Add(1)) }
+func (s *side) newBranch() string { return fmt.Sprintf("z9hG4bK%s%d", s.run, s.branches.Add(1)) }
 
 // request sends raw and sends it again until it is answered.
-func (s *side) request(branch string, raw []byte, answered func(message), lost func()) {
-	now := time.Now()
-	p := &pending{raw: raw, interval: t1, next: now.Add(t1), deadline: now.Add(timerB), answered: answered, lost: lost}
+func (s *side) request(branch, method string, raw []byte, answered func(message), lost func()) {
+	s.repeat(key{branch, method}, &pending{to: s.server, raw: raw, invite: method == "INVITE", answered: answered, lost: lost})
+}
+
+// insist sends a final answer to an INVITE again until settled is called for its Call-ID.
+func (s *side) insist(invite message, raw []byte, lost func()) {
+	s.repeat(key{invite.callID(), "ACK"}, &pending{to: invite.from, raw: raw, lost: lost})
+}
+
+func (s *side) settled(callID string) {
 	s.mu.Lock()
-	s.pending[branch] = p
+	defer s.mu.Unlock()
+	delete(s.pending, key{callID, "ACK"})
+}
+
+func (s *side) repeat(k key, p *pending) {
+	now := time.Now()
+	p.interval, p.next, p.deadline = t1, now.Add(t1), now.Add(timerB)
+	s.mu.Lock()
+	s.pending[k] = p
 	s.mu.Unlock()
-	s.send(raw)
+	s.conn.WriteToUDPAddrPort(p.raw, p.to)
+}
+
+// acknowledge sends the ACK of a refused INVITE, and again whenever the refusal comes again.
+func (s *side) acknowledge(branch string, ack []byte) {
+	s.mu.Lock()
+	s.refused[branch] = refusal{ack, time.Now().Add(timerB)}
+	s.mu.Unlock()
+	s.send(ack)
+}
+
+// giveUp bounds the wait for the answer to an INVITE that is being cancelled.
+func (s *side) giveUp(branch string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.pending[key{branch, "INVITE"}]; p != nil {
+		p.deadline = time.Now().Add(timerB)
+	}
 }
 
 func (s *side) read() {
 	buf := make([]byte, 65535)
 	for {
-		n, _, err := s.conn.ReadFromUDPAddrPort(buf)
+		n, from, err := s.conn.ReadFromUDPAddrPort(buf)
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err != nil {
 			continue // an ICMP error of one peer is not the socket's end
 		}
-		if m, ok := parse(buf[:n:n]); ok {
+		if m, ok := parse(append([]byte(nil), buf[:n]...)); ok {
+			m.from = from
 			s.dispatch(m)
 		}
 	}
 }
 
-// dispatch gives a response to the request that waits for it, and a request to the side's handler. The message's body
-// is valid during the call.
+// dispatch gives a response to the request that waits for it, and a request to the side's handler.
 func (s *side) dispatch(m message) {
-	code := m.status()
-	if code == 0 {
+	if m.status() == 0 {
 		s.hears(m)
 		return
 	}
-	branch := branchOf(m.first("via"))
-	s.mu.Lock()
-	p := s.pending[branch]
-	if p != nil && code >= 200 {
-		delete(s.pending, branch)
-	} else if p != nil {
-		p.silent = true
-	}
-	s.mu.Unlock()
-	if p != nil {
+	p, again := s.match(m)
+	switch {
+	case p != nil:
 		p.answered(m)
-	} else if code >= 200 && m.method() == "INVITE" {
-		s.hears(m) // a 200 sent again: it wants another ACK
+	case again != nil:
+		s.send(again)
+	case m.status() >= 200 && m.status() < 300 && m.method() == "INVITE":
+		s.hears(m)
 	}
 }
 
-func branchOf(via string) string {
-	_, rest, _ := strings.Cut(via, "branch=")
-	branch, _, _ := strings.Cut(rest, ";")
-	return strings.TrimSpace(branch)
+// match finds what a response answers: a request that waits, or a refused INVITE whose ACK was lost.
+func (s *side) match(m message) (waits *pending, again []byte) {
+	k := key{m.branch(), m.method()}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.pending[k]
+	switch {
+	case p == nil && k.method == "INVITE" && m.status() >= 300:
+		return nil, s.refused[k.id].ack
+	case p == nil:
+	case m.status() >= 200:
+		delete(s.pending, k)
+	case p.invite && !p.silent:
+		p.silent, p.deadline = true, time.Now().Add(timerC)
+	}
+	return p, nil
 }
 
-// resend sends unanswered requests again, doubling the wait each time (RFC 3261 §17.1.1.2), and gives up at Timer B.
+// resend sends again what is unanswered, until its time is over.
 func (s *side) resend() {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -154,33 +213,41 @@ func (s *side) resend() {
 		case <-s.stop:
 			return
 		case now := <-tick.C:
-			for _, p := range s.due(now) {
-				if p.deadline.Before(now) {
-					p.lost()
-					continue
-				}
+			again, lost := s.due(now)
+			for _, p := range again {
 				s.resent.Add(1)
-				s.send(p.raw)
+				s.conn.WriteToUDPAddrPort(p.raw, p.to)
+			}
+			for _, p := range lost {
+				p.lost()
 			}
 		}
 	}
 }
 
-// due takes what must be sent again now, or given up.
-func (s *side) due(now time.Time) []*pending {
+// due takes what must be sent again now, and what is given up. The wait doubles each time: up to T2, but for INVITE
+// (RFC 3261 §17.1.1.2, §17.1.2.2, §13.3.1.4).
+func (s *side) due(now time.Time) (again, lost []*pending) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var due []*pending
-	for branch, p := range s.pending {
+	for k, p := range s.pending {
 		switch {
 		case p.deadline.Before(now):
-			delete(s.pending, branch)
-			due = append(due, p)
+			delete(s.pending, k)
+			lost = append(lost, p)
 		case !p.silent && p.next.Before(now):
 			p.interval *= 2
+			if !p.invite {
+				p.interval = min(p.interval, t2)
+			}
 			p.next = now.Add(p.interval)
-			due = append(due, p)
+			again = append(again, p)
 		}
 	}
-	return due
+	for branch, r := range s.refused {
+		if r.until.Before(now) {
+			delete(s.refused, branch)
+		}
+	}
+	return again, lost
 }
