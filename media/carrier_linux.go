@@ -107,7 +107,16 @@ func (c *epollCarrier) serveBatch(n int) {
 	if due {
 		drainTimer(c.timer)
 		c.loop.run(time.Now())
+		c.checkEnd()
 	}
+}
+
+// checkEnd sees whether close was called. It is asked after the timer was drained and perhaps set anew: both undo the
+// wake that close makes.
+func (c *epollCarrier) checkEnd() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = c.closing
 }
 
 // timerSocket stands for the timer in a batch.
@@ -127,7 +136,6 @@ func (c *epollCarrier) lookUp(n int) {
 		_ = unix.Close(fd) // a UDP socket has nothing left to fail with
 	}
 	c.retired = c.retired[:0]
-	c.ended = c.closing
 }
 
 // serveSocket brings in one datagram.
