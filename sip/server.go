@@ -111,6 +111,7 @@ type Server struct {
 	cfg    Config
 	deps   Deps
 	log    *slog.Logger
+	quiet  *slog.Logger // for sipgo: no text of a message in it
 	timers timers
 	secret []byte // keys the tags of answers without state
 
@@ -159,6 +160,7 @@ func New(cfg Config, d Deps) (*Server, error) {
 		return nil, fmt.Errorf("sip: %w", err)
 	}
 	quiet := slog.New(newLogHandler(d.Log.Handler()))
+	sip.SetDefaultLogger(quiet) // what sipgo logs past the loggers it is given
 	gate := newGate(trunks, d.Now)
 	ua, err := newUserAgent(gate, quiet)
 	if err != nil {
@@ -216,7 +218,7 @@ func (s *Server) Drain() { s.calls.close() }
 func (s *Server) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	server, err := sipgo.NewServer(s.ua, sipgo.WithServerLogger(s.log))
+	server, err := sipgo.NewServer(s.ua, sipgo.WithServerLogger(s.quiet))
 	if err != nil {
 		return fmt.Errorf("sip: start: %w", err)
 	}
@@ -247,7 +249,7 @@ func (s *Server) askPhones() error {
 	if s.cfg.Advertise.IsValid() {
 		options = append(options, sipgo.WithClientHostname(s.cfg.Advertise.String()))
 	}
-	client, err := sipgo.NewClient(s.ua, append(options, sipgo.WithClientNAT(), sipgo.WithClientLogger(s.log))...)
+	client, err := sipgo.NewClient(s.ua, append(options, sipgo.WithClientNAT(), sipgo.WithClientLogger(s.quiet))...)
 	if err != nil {
 		return err
 	}
