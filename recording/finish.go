@@ -77,14 +77,28 @@ func (s *Service) finish(ctx context.Context, l *live) (call.RecordingSummary, e
 	case <-ctx.Done():
 		return l.entry.failed(ctx.Err()), fmt.Errorf("recording %s: not yet on the disk: %w", l.entry.ID, ctx.Err())
 	}
+	if l.kept.empty() {
+		return s.discard(ctx, l.kept), nil
+	}
 	if err := s.seal(ctx, l.kept); err != nil {
 		s.log.Warn("recording is kept but not yet catalogued", "call", l.entry.Call, "recording", l.entry.ID, "err", err)
 	}
 	e := l.kept.snapshot()
-	if e.Samples == 0 {
-		s.log.Warn("recording has no sound", "call", e.Call, "recording", e.ID)
-	}
 	return e.summary(), nil
+}
+
+// empty tells whether nothing was kept: nobody was heard, or the call never came to a conversation.
+func (k *kept) empty() bool { return k.totals.end == 0 && k.totals.dropped == 0 }
+
+// discard leaves nothing of a recording in which nothing was kept but its tombstone. One that the catalogue cannot be told
+// of now is buried at the next start.
+func (s *Service) discard(ctx context.Context, k *kept) call.RecordingSummary {
+	e := k.snapshot()
+	if err := s.catalogue.Bury(ctx, e.City, e.ID, s.clock.Now(), ""); err != nil {
+		s.log.Warn("empty recording stays in the catalogue until the next start", "call", e.Call, "recording", e.ID, "err", err)
+	}
+	s.forget(k.raw)
+	return call.RecordingSummary{State: call.RecordingNone, Why: "nothing was heard"}
 }
 
 // seal wraps the key for the minute in which the recording falls due and enters both in the catalogue, once.

@@ -144,9 +144,13 @@ func (s *Service) landed(w written, at place) {
 	k := l.over()
 	s.mu.Lock()
 	delete(s.active, l.raw)
-	s.kept[l.raw] = k
+	if !k.empty() {
+		s.kept[l.raw] = k
+	}
 	s.mu.Unlock()
 	l.kept = k
 	close(l.done)
-	s.enqueue(k)
+	if !k.empty() {
+		s.enqueue(k)
+	}
 }

@@ -260,8 +260,34 @@ func TestKeysAreNotKept(t *testing.T) {
 		rec.Caller().Heard(call.Packet{At: began.Add(time.Duration(i) * 20 * time.Millisecond), Seq: uint16(i), TS: uint32(160 * i), Type: 101,
 			Payload: []byte{5, 10, 3, 32}})
 	}
-	if s := r.end(rec); s.Length != 0 {
-		t.Errorf("%v of keys were kept", s.Length)
+	r.leavesNothing(rec)
+}
+
+// A recording that nobody spoke in, because the caller left while the agent's phone rang, leaves a tombstone and nothing
+// else: no key, no object, nothing in the spool.
+func TestNothingHeardLeavesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, t.TempDir(), options{})
+	r.leavesNothing(r.begin())
+	r.heard(r.keep(1).ID, 1) // and is in nobody's way
+}
+
+// leavesNothing ends a recording and looks for what it left.
+func (r *rig) leavesNothing(rec call.Recording) {
+	r.t.Helper()
+	s, err := rec.Close(r.t.Context())
+	if err != nil || s.State != call.RecordingNone || s.ID != "" || s.Length != 0 {
+		r.t.Errorf("summary %+v, %v", s, err)
+	}
+	st := r.await(rec.ID(), recording.StateErased)
+	if len(st.Wrapped) != 0 || st.Certificate != "" {
+		r.t.Errorf("catalogue keeps %+v", st.Entry)
+	}
+	if _, err := r.objects.Stat(r.t.Context(), recording.ObjectName(rec.ID())); !errors.Is(err, recording.ErrNoObject) {
+		r.t.Errorf("object: %v", err)
+	}
+	if _, err := r.Open(r.t.Context(), city, rec.ID()); !errors.Is(err, recording.ErrErased) {
+		r.t.Errorf("open: %v", err)
 	}
 }
 
@@ -294,7 +320,7 @@ func TestWhoMayNot(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	r.end(open)
+	r.leavesNothing(open)
 	if _, err := open.Close(t.Context()); !errors.Is(err, recording.ErrClosed) {
 		t.Errorf("closed twice: %v", err)
 	}
