@@ -1,8 +1,9 @@
 // Command bench measures what a call and a packet cost a running server, from outside: CPU time and memory out of
-// /proc, delays and loss at both far ends. It prints a table and writes the same rows as CSV.
+// /proc, delays and loss at both far ends. It prints tables and writes the same figures as CSV. bench/run.sh runs it.
 //
-//	go run ./bench -binary ./callhall            every measurement
-//	go run ./bench -binary ./callhall -only rate the call rates alone
+//	bench -binary ./callhall             every measurement
+//	bench -binary ./callhall -only rate  the call rates alone
+//	bench table -into docs/performance.md  puts the last figures into the document
 package main
 
 import (
@@ -14,6 +15,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 func main() {
@@ -29,31 +31,36 @@ func main() {
 
 // options is what the command line says.
 type options struct {
-	binary string
-	csv    string
-	only   string
-	calls  []int
-	rates  []int
-	window int // seconds
-	peers  string
+	binary  string
+	csv     string
+	dir     string
+	only    string
+	calls   []int
+	rates   []int
+	seconds int
+	peers   string
 }
 
 func run(args []string) error {
 	if len(args) > 0 && args[0] == "floor" {
 		return floor(args[1:])
 	}
+	if len(args) > 0 && args[0] == "table" {
+		return table(args[1:])
+	}
 	o, err := parseOptions(args)
 	if err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	report, err := newReport(o.csv)
+	report, err := newReport(o.csv, os.Stdout)
 	if err != nil {
 		return err
 	}
 	b := bench{options: o, report: report}
-	return errors.Join(b.all(ctx), report.close())
+	err = b.all(ctx)
+	return errors.Join(err, report.close())
 }
 
 func parseOptions(args []string) (options, error) {
@@ -61,12 +68,13 @@ func parseOptions(args []string) (options, error) {
 	var calls, rates string
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.StringVar(&o.binary, "binary", "./callhall", "the server to measure")
-	flags.StringVar(&o.csv, "csv", "bench/results.csv", "where the rows are written")
-	flags.StringVar(&o.only, "only", "", "floor, media, rate or peers; empty is all")
+	flags.StringVar(&o.csv, "csv", "bench/results.csv", "where the figures are written")
+	flags.StringVar(&o.dir, "dir", "", "the servers' data are put into a new folder in here, on the disk to measure with; empty is the system's")
+	flags.StringVar(&o.only, "only", "", "some of direct, floor, media, rate, peers; empty is all")
 	flags.StringVar(&calls, "calls", "100,200,400,600", "calls held with sound")
-	flags.StringVar(&rates, "rates", "50,100,200,300,400", "calls a second without sound")
-	flags.IntVar(&o.window, "window", 10, "seconds of each measurement")
-	flags.StringVar(&o.peers, "peers", "bench/peers", "configurations of other servers to compare with, where installed")
+	flags.StringVar(&rates, "rates", "50,100,200,300,400,600", "calls a second without sound, up to the first that is not held")
+	flags.IntVar(&o.seconds, "window", 10, "seconds of each measurement")
+	flags.StringVar(&o.peers, "peers", "bench/peers", "configurations of the servers to compare with")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}

@@ -4,27 +4,108 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"callhall/bench/load"
 )
 
 // clockTick is the unit of CPU times in /proc on Linux (USER_HZ).
 const clockTick = 10 * time.Millisecond
 
+// usage is CPU time: of the server's processes, of this one and of everything on the machine.
+type usage struct {
+	at                    time.Time
+	server, self, machine time.Duration
+	took                  time.Duration // of a difference
+}
+
+// usageOf reads the clocks. s may be nil.
+func usageOf(s *server) (usage, error) {
+	u := usage{at: time.Now()}
+	var err error
+	if s != nil {
+		if u.server, err = s.cpu(); err != nil {
+			return u, err
+		}
+	}
+	if u.self, err = cpuOf(os.Getpid()); err != nil {
+		return u, err
+	}
+	u.machine, err = cpuOfMachine()
+	return u, err
+}
+
+func (u usage) since(before usage) usage {
+	return usage{at: u.at, took: u.at.Sub(before.at), server: u.server - before.server, self: u.self - before.self, machine: u.machine - before.machine}
+}
+
+// cores is how many cores a part of it took.
+func (u usage) cores(part time.Duration) float64 { return part.Seconds() / u.took.Seconds() }
+
 // cpuOf is the user and system time that a process has taken.
 func cpuOf(pid int) (time.Duration, error) {
+	fields, err := statOf(pid)
+	if err != nil {
+		return 0, err
+	}
+	return ticks(fields[11], fields[12])
+}
+
+// statOf is /proc/PID/stat from the third field on: the name before may hold spaces.
+func statOf(pid int) ([]string, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return nil, fmt.Errorf("read CPU time: %w", err)
+	}
+	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	if len(fields) < 13 {
+		return nil, fmt.Errorf("read CPU time of %d: unexpected format", pid)
+	}
+	return fields, nil
+}
+
+// cpuOfMachine is the time that all processes and the kernel have taken.
+func cpuOfMachine() (time.Duration, error) {
+	b, err := os.ReadFile("/proc/stat")
 	if err != nil {
 		return 0, fmt.Errorf("read CPU time: %w", err)
 	}
-	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:])) // the name before may hold spaces
-	user, err1 := strconv.ParseInt(fields[11], 10, 64)
-	sys, err2 := strconv.ParseInt(fields[12], 10, 64)
-	if err1 != nil || err2 != nil {
-		return 0, fmt.Errorf("read CPU time of %d: unexpected format", pid)
+	line, _, _ := strings.Cut(string(b), "\n")
+	f := strings.Fields(line) // cpu user nice system idle iowait irq softirq …
+	if len(f) < 8 {
+		return 0, fmt.Errorf("read CPU time: unexpected format %q", line)
 	}
-	return time.Duration(user+sys) * clockTick, nil
+	return ticks(f[1], f[2], f[3], f[6], f[7])
+}
+
+func ticks(words ...string) (time.Duration, error) {
+	var sum int64
+	for _, w := range words {
+		n, err := strconv.ParseInt(w, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("read CPU time: %w", err)
+		}
+		sum += n
+	}
+	return time.Duration(sum) * clockTick, nil
+}
+
+// familyOf is a process and all below it.
+func familyOf(pid int) []int {
+	family := []int{pid}
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for i := 0; i < len(family); i++ {
+		for _, path := range stats {
+			child, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			if f, err := statOf(child); err == nil && f[1] == strconv.Itoa(family[i]) {
+				family = append(family, child)
+			}
+		}
+	}
+	return family
 }
 
 // memoryOf is a process's proportional set size, in bytes.
@@ -42,7 +123,10 @@ func memoryOf(pid int) (int64, error) {
 	return 0, fmt.Errorf("read memory of %d: no Pss", pid)
 }
 
-// fsyncOf measures how long a write of 4 KiB and its fdatasync take in dir.
+// fsyncs is how often the disk is asked.
+const fsyncs = 500
+
+// fsyncOf measures how long a write of 4 KiB and its fsync take in dir.
 func fsyncOf(dir string) (p50, p99 time.Duration, err error) {
 	f, err := os.CreateTemp(dir, "fsync")
 	if err != nil {
@@ -52,7 +136,7 @@ func fsyncOf(dir string) (p50, p99 time.Duration, err error) {
 	defer f.Close()
 	var took []time.Duration
 	block := make([]byte, 4096)
-	for range 200 {
+	for range fsyncs {
 		begin := time.Now()
 		if _, err := f.Write(block); err != nil {
 			return 0, 0, fmt.Errorf("measure fsync: %w", err)
@@ -62,5 +146,5 @@ func fsyncOf(dir string) (p50, p99 time.Duration, err error) {
 		}
 		took = append(took, time.Since(begin))
 	}
-	return percentile(took, 0.50), percentile(took, 0.99), nil
+	return load.Percentile(took, 0.50), load.Percentile(took, 0.99), nil
 }

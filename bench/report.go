@@ -4,8 +4,12 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
 	"time"
 )
 
@@ -17,54 +21,128 @@ type row struct {
 	Values []value
 }
 
-// value is one figure with its unit.
+// value is one figure with its unit, or a word.
 type value struct {
 	Name string
 	Unit string
 	V    float64
+	Text string // set instead of V
 }
 
-// report prints each row as it comes and keeps it as CSV: one line a figure.
+func number(name, unit string, v float64) value { return value{Name: name, Unit: unit, V: v} }
+func text(name, s string) value                 { return value{Name: name, Text: s} }
+
+// String is the figure without its name.
+func (v value) String() string {
+	if v.Text != "" {
+		return v.Text
+	}
+	return strconv.FormatFloat(v.V, 'g', 4, 64)
+}
+
+// title is the head of a column.
+func (v value) title() string {
+	if v.Unit == "" {
+		return v.Name
+	}
+	return v.Name + " " + v.Unit
+}
+
+// report prints each row as it comes, keeps it as CSV, one line a figure, and prints tables at the end.
 type report struct {
+	out  io.Writer
 	file *os.File
 	csv  *csv.Writer
+	rows []row
 }
 
-func newReport(path string) (*report, error) {
+var csvHead = []string{"what", "server", "n", "figure", "unit", "value"}
+
+func newReport(path string, out io.Writer) (*report, error) {
 	f, err := os.Create(path)
 	if err != nil {
 		return nil, fmt.Errorf("open the results: %w", err)
 	}
-	r := &report{file: f, csv: csv.NewWriter(f)}
-	return r, r.csv.Write([]string{"what", "server", "n", "figure", "unit", "value"})
+	r := &report{out: out, file: f, csv: csv.NewWriter(f)}
+	return r, r.csv.Write(csvHead)
 }
 
 func (r *report) add(w row) error {
-	fmt.Printf("%-8s %-20s %5d ", w.What, w.Server, w.N)
+	r.rows = append(r.rows, w)
+	fmt.Fprintf(r.out, "%s %s", w.What, w.Server)
+	if w.N > 0 {
+		fmt.Fprintf(r.out, " %d", w.N)
+	}
 	for _, v := range w.Values {
-		fmt.Printf("  %s %.4g %s", v.Name, v.V, v.Unit)
-		line := []string{w.What, w.Server, fmt.Sprint(w.N), v.Name, v.Unit, fmt.Sprintf("%.6g", v.V)}
-		if err := r.csv.Write(line); err != nil {
+		fmt.Fprintf(r.out, "; %s %s", v.title(), v)
+		shown := v.Text
+		if shown == "" {
+			shown = strconv.FormatFloat(v.V, 'g', 6, 64)
+		}
+		if err := r.csv.Write([]string{w.What, w.Server, strconv.Itoa(w.N), v.Name, v.Unit, shown}); err != nil {
 			return fmt.Errorf("write results: %w", err)
 		}
 	}
-	fmt.Println()
+	fmt.Fprintln(r.out)
 	r.csv.Flush()
 	return r.csv.Error()
 }
 
-func (r *report) close() error {
-	r.csv.Flush()
-	return errors.Join(r.csv.Error(), r.file.Close())
+// ratios adds what Callhall's figures are to the others', for the same load of the same run.
+func (r *report) ratios() error {
+	for _, what := range []struct{ kind, figure string }{{"held calls", "CPU per packet"}, {"held calls", "memory"}, {"held calls", "delay p99"}, {"call rate", "CPU"}} {
+		for _, ours := range slices.Clone(r.rows) {
+			if ours.What != what.kind || ours.Server != "callhall" {
+				continue
+			}
+			var values []value
+			for _, theirs := range r.rows {
+				if theirs.What == what.kind && theirs.Server != "callhall" && theirs.N == ours.N {
+					values = append(values, ratio(ours, theirs, what.figure)...)
+				}
+			}
+			if len(values) == 0 {
+				continue
+			}
+			if err := r.add(row{"ratio of " + what.kind, "callhall, " + what.figure, ours.N, values}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
-// percentile is the q-th part of ds, 0 of none. It sorts ds.
-func percentile(ds []time.Duration, q float64) time.Duration {
-	if len(ds) == 0 {
-		return 0
+// ratio is nothing where one of the two lacks the figure.
+func ratio(ours, theirs row, figure string) []value {
+	a, okA := ours.figure(figure)
+	b, okB := theirs.figure(figure)
+	if !okA || !okB || b.V == 0 {
+		return nil
 	}
-	slices.Sort(ds)
-	return ds[min(int(q*float64(len(ds))), len(ds)-1)]
+	return []value{number("to "+theirs.Server, "", a.V/b.V)}
+}
+
+func (w row) figure(name string) (value, bool) {
+	i := slices.IndexFunc(w.Values, func(v value) bool { return v.Name == name })
+	if i < 0 {
+		return value{}, false
+	}
+	return w.Values[i], true
+}
+
+// close prints the tables and closes the file.
+func (r *report) close() error {
+	for _, t := range tables(r.rows) {
+		fmt.Fprintf(r.out, "\n%s\n", t.title)
+		w := tabwriter.NewWriter(r.out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, strings.Join(t.head, "\t"))
+		for _, line := range t.lines {
+			fmt.Fprintln(w, strings.Join(line, "\t"))
+		}
+		w.Flush()
+	}
+	r.csv.Flush()
+	return errors.Join(r.csv.Error(), r.file.Close())
 }
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -2,7 +2,10 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,20 +14,34 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"callhall/bench/load"
 )
 
-// server is a program under measurement and how to reach it.
+// subject is a kind of server to measure.
+type subject struct {
+	name      string
+	registers bool // the agents register with it; else it sends calls to their address by itself
+	start     func(ctx context.Context, at place) (*server, error)
+}
+
+// place is what a server is started with.
+type place struct {
+	dir      string // a new folder for all that it writes
+	sip      netip.AddrPort
+	agents   netip.AddrPort
+	accounts []load.Agent
+}
+
+// server is a program under measurement.
 type server struct {
-	name string
-	sip  netip.AddrPort
-	to   string // number to dial
-	pids []int
-	stop func()
-	// agents are the accounts to register; none for a proxy that sends calls to a fixed address.
-	agents []load.Agent
+	name    string
+	pids    []int
+	stop    func() error // it has ended, and all of its processes, when stop returns
+	metrics string       // URL; empty where there are none
 }
 
 // cpu is the time that all of the server's processes have taken.
@@ -53,64 +70,151 @@ func (s *server) memory() (int64, error) {
 	return sum, nil
 }
 
-// startCallhall starts the binary with a city of that many agents, its data in dir, and waits until it is ready. The
-// notice is a fifth of a second long, so that a call's cost is the call's and not the prompt's.
-func startCallhall(ctx context.Context, binary, dir string, agents int) (*server, error) {
-	port, err := freePort()
+// newPlace makes the folder and finds a port for SIP that is free now.
+func newPlace(dir string) (place, error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return place{}, fmt.Errorf("make a directory: %w", err)
+	}
+	sip, err := freePort()
+	return place{dir: dir, sip: sip}, err
+}
+
+// freePort finds a UDP port on loopback that is free now.
+func freePort() (netip.AddrPort, error) {
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("find a free port: %w", err)
+	}
+	defer c.Close()
+	return netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(c.LocalAddr().(*net.UDPAddr).Port)), nil
+}
+
+// accounts makes up agents and their passwords.
+func accounts(n int) []load.Agent {
+	var all []load.Agent
+	for i := range n {
+		all = append(all, load.Agent{User: fmt.Sprintf("a%05d", i), Password: fmt.Sprintf("bench-%d-%d", os.Getpid(), i)})
+	}
+	return all
+}
+
+// process is a program of ours that is running. What it says on standard error is kept in a file.
+type process struct {
+	*exec.Cmd
+	log string
+	out io.ReadCloser
+}
+
+// killAfter is how long a program has to end once it was asked to.
+const killAfter = 20 * time.Second
+
+func launch(at place, name string, args ...string) (*process, error) {
+	p := &process{Cmd: exec.Command(name, args...), log: filepath.Join(at.dir, filepath.Base(name)+".log")}
+	log, err := os.Create(p.log)
+	if err != nil {
+		return nil, fmt.Errorf("keep the log of %s: %w", name, err)
+	}
+	defer log.Close()
+	p.Stderr = log
+	if p.out, err = p.StdoutPipe(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	if err := p.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	return p, nil
+}
+
+// end asks the program to end, waits for it and kills what is left of its family.
+func (p *process) end(reading *sync.WaitGroup) error {
+	family := familyOf(p.Process.Pid)
+	p.Process.Signal(syscall.SIGTERM)
+	timer := time.AfterFunc(killAfter, func() { p.Process.Kill() })
+	reading.Wait()
+	err := p.Wait()
+	if !timer.Stop() {
+		err = errors.Join(errors.New("it did not end when asked to"), err)
+	}
+	for _, pid := range family[1:] {
+		if now, ferr := statOf(pid); ferr == nil && now[0] != "Z" {
+			syscall.Kill(pid, syscall.SIGKILL) // an orphan of the one we started
+		}
+	}
+	var status *exec.ExitError
+	if errors.As(err, &status) && status.Sys().(syscall.WaitStatus).Signal() == syscall.SIGTERM {
+		return nil // as asked
+	}
+	if err != nil {
+		return fmt.Errorf("stop %s: %w\n%s", p.Path, err, p.lastWords())
+	}
+	return nil
+}
+
+// lastWords is the end of its log, for a message: the folder is removed.
+func (p *process) lastWords() string {
+	b, err := os.ReadFile(p.log)
+	if err != nil {
+		return ""
+	}
+	return string(b[max(0, len(b)-2000):])
+}
+
+// startTime bounds how long a server takes to be ready.
+const startTime = 30 * time.Second
+
+// startCallhall starts the binary and waits until it is ready.
+func startCallhall(ctx context.Context, program string, at place) (*server, error) {
+	config, err := writeConfig(at)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{name: "callhall", to: "311", sip: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)}
-	config, err := writeConfig(dir, s, agents)
+	p, err := launch(at, program, "serve", "--config", config, "--self-test=off")
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, binary, "serve", "--config", config, "--self-test=off")
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 20 * time.Second
-	if cmd.Stderr, err = os.Create(filepath.Join(dir, "callhall.log")); err != nil {
-		return nil, fmt.Errorf("keep the server's log: %w", err)
+	var reading sync.WaitGroup
+	told := make(chan string, 1)
+	reading.Go(func() { readStart(p.out, told) })
+	s := &server{pids: []int{p.Process.Pid}, stop: func() error { return p.end(&reading) }}
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	select {
+	case s.metrics = <-told:
+	case <-ctx.Done():
+		err = fmt.Errorf("not ready: %w", ctx.Err())
 	}
-	out, err := cmd.StdoutPipe()
+	if err == nil && s.metrics == "" {
+		err = errors.New("ended before it was ready")
+	}
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", binary, err)
+		return nil, errors.Join(fmt.Errorf("start %s: %w\n%s", program, err, p.lastWords()), s.stop())
 	}
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", binary, err)
-	}
-	s.pids = []int{cmd.Process.Pid}
-	s.stop = func() { cmd.Cancel(); cmd.Wait() }
-	if err := waitReady(out); err != nil {
-		s.stop()
-		return nil, fmt.Errorf("%s: %w (see %s)", binary, err, filepath.Join(dir, "callhall.log"))
-	}
-	go io.Copy(io.Discard, out) // ends with the process
 	return s, nil
 }
 
-// waitReady reads lines until one says "ready".
-func waitReady(r io.Reader) error {
+// readStart reads what the server prints, tells the address of its metrics when it says "ready", or nothing where it
+// ends before, and reads on until it ends.
+func readStart(r io.Reader, told chan<- string) {
 	lines := bufio.NewScanner(r)
+	metrics := ""
 	for lines.Scan() {
+		for word := range strings.FieldsSeq(lines.Text()) {
+			if strings.HasPrefix(word, "http://") && strings.HasSuffix(word, "/metrics") {
+				metrics = word
+			}
+		}
 		if strings.TrimSpace(lines.Text()) == "ready" {
-			return nil
+			told <- metrics
+			io.Copy(io.Discard, r)
+			return
 		}
 	}
-	return fmt.Errorf("ended before it was ready: %w", lines.Err())
+	told <- ""
 }
 
-// freePort finds a UDP port that is free now.
-func freePort() (uint16, error) {
-	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	defer c.Close()
-	return uint16(c.LocalAddr().(*net.UDPAddr).Port), nil
-}
-
-// writeConfig writes the configuration, the agents' passwords and the short notice.
-func writeConfig(dir string, s *server, agents int) (string, error) {
+// writeConfig writes the configuration, the agents' passwords and the notice. The notice is a fifth of a second long, so
+// that a call's cost is the call's and not the prompt's.
+func writeConfig(at place) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, `data_dir: data
 prompts: prompts
@@ -127,43 +231,37 @@ cities:
     numbers: [{number: "311", queue: general, language: en}]
     queues: [{id: general, ring: 15s, wrap_up: 0s}]
     agents:
-`, s.sip)
-	if err := os.MkdirAll(filepath.Join(dir, "secrets"), 0o700); err != nil {
-		return "", fmt.Errorf("write configuration: %w", err)
-	}
-	for i := range agents {
-		a := load.Agent{User: fmt.Sprintf("a%05d", i), Password: fmt.Sprintf("bench-%d-%d", os.Getpid(), i)}
-		s.agents = append(s.agents, a)
+`, at.sip)
+	for _, a := range at.accounts {
 		fmt.Fprintf(&b, "      - {id: %s, password_file: secrets/%s, queues: [general]}\n", a.User, a.User)
-		if err := os.WriteFile(filepath.Join(dir, "secrets", a.User), []byte(a.Password), 0o600); err != nil {
-			return "", fmt.Errorf("write configuration: %w", err)
+		if err := write(filepath.Join(at.dir, "secrets", a.User), []byte(a.Password)); err != nil {
+			return "", err
 		}
 	}
-	if err := writeNotice(filepath.Join(dir, "prompts", "en")); err != nil {
+	if err := write(filepath.Join(at.dir, "prompts", "en", "notice.wav"), silence(200*time.Millisecond)); err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "callhall.yaml")
-	if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
-		return "", fmt.Errorf("write configuration: %w", err)
-	}
-	return path, nil
+	path := filepath.Join(at.dir, "callhall.yaml")
+	return path, write(path, []byte(b.String()))
 }
 
-// writeNotice writes 200 ms of mu-law silence as a WAV file (format tag 7).
-func writeNotice(dir string) error {
-	const samples = 1600
-	wav := []byte("RIFF\x00\x00\x00\x00WAVEfmt \x12\x00\x00\x00\x07\x00\x01\x00\x40\x1f\x00\x00\x40\x1f\x00\x00\x01\x00\x08\x00\x00\x00data")
-	wav = append(wav, samples&0xFF, samples>>8, 0, 0)
-	for range samples {
-		wav = append(wav, 0xFF)
+// write writes a file of its own folder, for nobody else to read.
+func write(path string, b []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("write configuration: %w", err)
 	}
-	size := len(wav) - 8
-	wav[4], wav[5] = byte(size), byte(size>>8)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("write notice: %w", err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "notice.wav"), wav, 0o600); err != nil {
-		return fmt.Errorf("write notice: %w", err)
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		return fmt.Errorf("write configuration: %w", err)
 	}
 	return nil
+}
+
+// silence is mu-law silence as a WAV file: format tag 7, 8000 one-byte samples a second.
+func silence(d time.Duration) []byte {
+	samples := uint32(d / (time.Second / 8000))
+	wav := []byte("RIFF\x00\x00\x00\x00WAVEfmt \x12\x00\x00\x00\x07\x00\x01\x00\x40\x1f\x00\x00\x40\x1f\x00\x00\x01\x00\x08\x00\x00\x00data")
+	wav = binary.LittleEndian.AppendUint32(wav, samples)
+	wav = append(wav, bytes.Repeat([]byte{0xFF}, int(samples))...)
+	binary.LittleEndian.PutUint32(wav[4:], uint32(len(wav)-8))
+	return wav
 }
