@@ -48,7 +48,7 @@ func terms(cfg Config) func(call.CityID, call.QueueID) call.Terms {
 	all := map[key]call.Terms{}
 	for _, c := range cfg.Cities {
 		for _, q := range c.Queues {
-			all[key{c.ID, q.ID}] = call.Terms{Record: c.Recording.Mode == RecordAlways, MaxWait: q.MaxWait, MaxLength: c.Recording.MaxLength}
+			all[key{c.ID, q.ID}] = call.Terms{Record: c.Recording.Mode == RecordAlways, MaxWait: q.MaxWait, MaxLength: c.MaxCall}
 		}
 	}
 	return func(city call.CityID, queue call.QueueID) call.Terms { return all[key{city, queue}] }

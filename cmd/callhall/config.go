@@ -83,6 +83,7 @@ type CityConfig struct {
 	Numbers   []NumberConfig  `yaml:"numbers"`
 	Queues    []QueueConfig   `yaml:"queues"`
 	Agents    []AgentConfig   `yaml:"agents"`
+	MaxCall   time.Duration   `yaml:"max_call"` // a call that lasts so long is ended, so that none stands for ever
 	ANI       ANIConfig       `yaml:"ani"`
 	Recording RecordingConfig `yaml:"recording"`
 }
@@ -133,10 +134,9 @@ type ANIConfig struct {
 // RecordingConfig says whether calls are recorded and where recordings lie. They are erased 14 days after they ended;
 // that is no setting.
 type RecordingConfig struct {
-	Mode      RecordingMode `yaml:"mode"`
-	Store     StoreConfig   `yaml:"store"`
-	Notice    string        `yaml:"notice"` // name of the prompt that says "this call is recorded"
-	MaxLength time.Duration `yaml:"max_length"`
+	Mode   RecordingMode `yaml:"mode"`
+	Store  StoreConfig   `yaml:"store"`
+	Notice string        `yaml:"notice"` // name of the prompt that says "this call is recorded"
 }
 
 // StoreConfig is where finished recordings lie.
@@ -238,12 +238,12 @@ func defaults() Config {
 // setDefaults gives a city what its entry leaves out.
 func (c *CityConfig) setDefaults() {
 	c.TimeZone = "UTC"
+	c.MaxCall = 4 * time.Hour
 	c.ANI = ANIConfig{Profile: "card", Retention: keepFor}
 	c.Recording = RecordingConfig{
-		Mode:      RecordAlways,
-		Store:     StoreConfig{Kind: StoreDir, S3: S3Config{Region: "us-east-1", TLS: true}},
-		Notice:    "notice",
-		MaxLength: 4 * time.Hour,
+		Mode:   RecordAlways,
+		Store:  StoreConfig{Kind: StoreDir, S3: S3Config{Region: "us-east-1", TLS: true}},
+		Notice: "notice",
 	}
 }
 

@@ -18,6 +18,7 @@ func (c checker) city(cfg Config, path string, city CityConfig) {
 	c.cityNumbers(path, city)
 	c.cityAgents(cfg, path, city)
 	c.between(path+".ani.retention", city.ANI.Retention, time.Minute, keepFor)
+	c.between(path+".max_call", city.MaxCall, time.Minute, 4*time.Hour)
 	c.recording(path+".recording", city.Recording)
 }
 
@@ -98,7 +99,6 @@ func (c checker) cityAgents(cfg Config, path string, city CityConfig) {
 // recording checks where a city's recordings go.
 func (c checker) recording(path string, r RecordingConfig) {
 	c.name(path+".notice", r.Notice, promptForm)
-	c.between(path+".max_length", r.MaxLength, time.Minute, 4*time.Hour)
 	_, wroteS3 := c.at[path+".store.s3"]
 	_, wroteDir := c.at[path+".store.dir"]
 	switch {
