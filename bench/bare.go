@@ -35,7 +35,7 @@ func (b *bench) directAt(ctx context.Context, calls int) (err error) {
 	for range calls {
 		g.Direct()
 	}
-	values, err := b.window(ctx, g, nil)
+	values, err := b.window(ctx, g, nil, settleBare)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (b *bench) floorAt(ctx context.Context, calls int) (err error) {
 	for _, p := range ports {
 		g.Stream(p[0], p[1])
 	}
-	values, err := b.window(ctx, g, &server{pids: []int{cmd.Process.Pid}})
+	values, err := b.window(ctx, g, &server{pids: []int{cmd.Process.Pid}}, settleBare)
 	if err != nil {
 		return err
 	}

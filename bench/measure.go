@@ -28,6 +28,7 @@ func (b *bench) all(ctx context.Context) error {
 	if err := b.machine(ctx, dir); err != nil {
 		return err
 	}
+	var failed error // of the parts: one does not keep the others from being measured
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, string) error
@@ -36,10 +37,13 @@ func (b *bench) all(ctx context.Context) error {
 			continue
 		}
 		if err := part.run(ctx, dir); err != nil {
-			return fmt.Errorf("%s: %w", part.name, err)
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", part.name, err))
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 	}
-	return b.report.ratios()
+	return errors.Join(failed, b.report.ratios())
 }
 
 // callhall is the server that is ours.
@@ -78,11 +82,14 @@ func (b *bench) open(ctx context.Context, who subject, dir string, cfg load.Conf
 	return s, g, end, nil
 }
 
-// settle is how long calls are held before a window begins.
-const settle = 3 * time.Second
+// How long calls are held before a window begins, with a server that has just set them up and without.
+const (
+	settle     = 3 * time.Second
+	settleBare = time.Second
+)
 
 // window measures CPU, loss and delay while calls are held. s is nil where there is no server.
-func (b *bench) window(ctx context.Context, g *load.Generator, s *server) ([]value, error) {
+func (b *bench) window(ctx context.Context, g *load.Generator, s *server, settle time.Duration) ([]value, error) {
 	if err := sleep(ctx, settle); err != nil {
 		return nil, err
 	}
@@ -111,7 +118,7 @@ func (b *bench) window(ctx context.Context, g *load.Generator, s *server) ([]val
 		number("lost", "%", 100*float64(r.Lost)/float64(r.Heard+r.Lost)),
 		number("silent streams", "", float64(r.Silent)),
 		number("delay p50", "ms", millis(r.Delay.P50)), number("delay p99", "ms", millis(r.Delay.P99)), number("delay p99.9", "ms", millis(r.Delay.P999)),
-		number("generator cores", "", u.cores(u.self)), number("other cores", "", u.cores(u.machine-u.server-u.self))), nil
+		number("generator cores", "", u.cores(u.self)), number("other cores", "", u.cores(u.others()))), nil
 }
 
 // media measures held calls, relayed and recorded.
@@ -120,12 +127,16 @@ func (b *bench) media(ctx context.Context, dir string) error {
 }
 
 func (b *bench) eachHeld(ctx context.Context, dir string, who subject) error {
+	var failed error
 	for _, n := range b.calls {
 		if err := b.held(ctx, who, filepath.Join(dir, "held"), n); err != nil {
-			return fmt.Errorf("%d calls: %w", n, err)
+			failed = errors.Join(failed, fmt.Errorf("%d calls: %w", n, err))
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	return nil
+	return failed
 }
 
 // rampRate is how many held calls are set up a second.
@@ -150,7 +161,7 @@ func (b *bench) held(ctx context.Context, who subject, dir string, calls int) (e
 	if err := g.WaitConnected(up, calls); err != nil {
 		return err
 	}
-	values, err := b.window(ctx, g, s)
+	values, err := b.window(ctx, g, s, settle)
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,9 @@ func (u usage) since(before usage) usage {
 	return usage{at: u.at, took: u.at.Sub(before.at), server: u.server - before.server, self: u.self - before.self, machine: u.machine - before.machine}
 }
 
+// others is what neither the server nor this process has taken. A process that ended in between makes it too small.
+func (u usage) others() time.Duration { return max(0, u.machine-u.server-u.self) }
+
 // cores is how many cores a part of it took.
 func (u usage) cores(part time.Duration) float64 { return part.Seconds() / u.took.Seconds() }
 
@@ -67,18 +70,20 @@ func statOf(pid int) ([]string, error) {
 	return fields, nil
 }
 
-// cpuOfMachine is the time that all processes and the kernel have taken.
+// cpuOfMachine is the time that all processes and the kernel's threads have taken that are there now.
 func cpuOfMachine() (time.Duration, error) {
-	b, err := os.ReadFile("/proc/stat")
+	all, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		return 0, fmt.Errorf("read CPU time: %w", err)
 	}
-	line, _, _ := strings.Cut(string(b), "\n")
-	f := strings.Fields(line) // cpu user nice system idle iowait irq softirq …
-	if len(f) < 8 {
-		return 0, fmt.Errorf("read CPU time: unexpected format %q", line)
+	var sum time.Duration
+	for _, path := range all {
+		pid, _ := strconv.Atoi(filepath.Base(path))
+		if d, err := cpuOf(pid); err == nil { // else it has just ended
+			sum += d
+		}
 	}
-	return ticks(f[1], f[2], f[3], f[6], f[7])
+	return sum, nil
 }
 
 func ticks(words ...string) (time.Duration, error) {

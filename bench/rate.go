@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -56,7 +57,7 @@ func (b *bench) climb(ctx context.Context, dir string) (best, failed int, err er
 // Hold of a call in the search, and how long the last ones may take to end.
 const (
 	rateHold  = time.Second
-	rateGrace = 45 * time.Second
+	rateGrace = 20 * time.Second
 )
 
 // rate offers calls at a rate and tells whether they were held.
@@ -66,7 +67,13 @@ func (b *bench) rate(ctx context.Context, who subject, dir string, rate int) (he
 	if err != nil {
 		return false, err
 	}
-	defer func() { err = errors.Join(err, end()) }()
+	defer func() {
+		if eerr := end(); held {
+			err = errors.Join(err, eerr)
+		} else if eerr != nil {
+			fmt.Fprintln(os.Stderr, "after too many calls:", eerr)
+		}
+	}()
 	before, err := usageOf(s)
 	if err != nil {
 		return false, err
@@ -112,5 +119,5 @@ func rateValues(r load.Result, u usage, held bool, stored []value) []value {
 	values = append(values, spread("agent joined", r.Joined)...)
 	values = append(values, number("sent again", "", float64(r.Resent)))
 	values = append(values, stored...)
-	return append(values, number("generator cores", "", u.cores(u.self)), number("other cores", "", u.cores(u.machine-u.server-u.self)))
+	return append(values, number("generator cores", "", u.cores(u.self)), number("other cores", "", u.cores(u.others())))
 }

@@ -58,6 +58,9 @@ func (g *Generator) accepted(d *dialog, m message) {
 	}
 	g.result.Answered++
 	g.result.Answer = append(g.result.Answer, time.Since(d.sent))
+	if g.cfg.Callers > 0 {
+		g.patience.put(d.callID)
+	}
 	if to := m.audio(); g.cfg.Media && to.IsValid() {
 		g.media.add(&stream{who: callerSide, to: to, callID: d.callID, placed: d.sent})
 	}

@@ -28,6 +28,7 @@ type Config struct {
 	Rate    float64        // calls a second
 	Ring    time.Duration  // how long an agent rings before answering; 0 answers at once, without ringing
 	Hold    time.Duration  // from an agent's ACK until that agent hangs up; 0 holds until HangUpAll
+	Callers time.Duration  // from the 200 until the caller hangs up, where the agents are not ours; 0 leaves it to the agents
 	Media   bool           // send and measure RTP, 50 packets a second each way
 	Agents  []Agent        // for Register; none where the server sends calls to AgentAddr by itself
 	Expires time.Duration  // of the registrations, which are not refreshed; an hour if zero
@@ -38,13 +39,14 @@ type Agent struct{ User, Password string }
 
 // Generator is a load in progress.
 type Generator struct {
-	cfg     Config
-	run     string // in every Call-ID and branch: no two runs have the same
-	callers *side
-	agents  *side
-	media   *media
-	ring    *line // agents' calls to answer
-	hold    *line // agents' calls to hang up
+	cfg      Config
+	run      string // in every Call-ID and branch: no two runs have the same
+	callers  *side
+	agents   *side
+	media    *media
+	ring     *line // agents' calls to answer
+	hold     *line // agents' calls to hang up
+	patience *line // callers' calls to hang up
 
 	mu      sync.Mutex            // guards what follows, and what is in a dialog
 	dialogs [2]map[string]*dialog // of each party, by Call-ID: a proxy gives both the same
@@ -63,6 +65,7 @@ func Open(cfg Config) (*Generator, error) {
 	g := &Generator{cfg: cfg, run: rand.Text()[:8], dialogs: [2]map[string]*dialog{{}, {}}}
 	g.ring = newLine(cfg.Ring, g.answerRinging)
 	g.hold = newLine(cfg.Hold, func(callID string) { g.hangUp(agentSide, callID) })
+	g.patience = newLine(cfg.Callers, func(callID string) { g.hangUp(callerSide, callID) })
 	var err error
 	if g.media, err = openMedia(cfg.Server.Addr()); err != nil {
 		return nil, errors.Join(err, g.Close())
@@ -86,8 +89,9 @@ func (g *Generator) Close() error {
 	if closed {
 		return nil
 	}
-	g.ring.close()
-	g.hold.close()
+	for _, l := range []*line{g.ring, g.hold, g.patience} {
+		l.close()
+	}
 	var err error
 	for _, s := range []*side{g.callers, g.agents} {
 		if s != nil {
