@@ -56,6 +56,9 @@ type report struct {
 	rows []row
 }
 
+// unitOfText stands in the CSV where a value is a word.
+const unitOfText = "text"
+
 var csvHead = []string{"what", "server", "n", "figure", "unit", "value"}
 
 func newReport(path string, out io.Writer) (*report, error) {
@@ -75,11 +78,11 @@ func (r *report) add(w row) error {
 	}
 	for _, v := range w.Values {
 		fmt.Fprintf(r.out, "; %s %s", v.title(), v)
-		shown := v.Text
-		if shown == "" {
-			shown = strconv.FormatFloat(v.V, 'g', 6, 64)
+		unit, shown := v.Unit, strconv.FormatFloat(v.V, 'g', 6, 64)
+		if v.Text != "" {
+			unit, shown = unitOfText, v.Text
 		}
-		if err := r.csv.Write([]string{w.What, w.Server, strconv.Itoa(w.N), v.Name, v.Unit, shown}); err != nil {
+		if err := r.csv.Write([]string{w.What, w.Server, strconv.Itoa(w.N), v.Name, unit, shown}); err != nil {
 			return fmt.Errorf("write results: %w", err)
 		}
 	}

@@ -159,9 +159,9 @@ func readRows(r io.Reader) ([]row, error) {
 		if err != nil {
 			return nil, fmt.Errorf("n: %w", err)
 		}
-		v := value{Name: l[3], Unit: l[4]}
-		if v.V, err = strconv.ParseFloat(l[5], 64); err != nil {
-			v.Text = l[5]
+		v, err := readValue(l[3], l[4], l[5])
+		if err != nil {
+			return nil, err
 		}
 		if last := len(rows) - 1; last >= 0 && rows[last].What == l[0] && rows[last].Server == l[1] && rows[last].N == n {
 			rows[last].Values = append(rows[last].Values, v)
@@ -170,4 +170,15 @@ func readRows(r io.Reader) ([]row, error) {
 		rows = append(rows, row{l[0], l[1], n, []value{v}})
 	}
 	return rows, nil
+}
+
+func readValue(name, unit, shown string) (value, error) {
+	if unit == unitOfText {
+		return text(name, shown), nil
+	}
+	v, err := strconv.ParseFloat(shown, 64)
+	if err != nil {
+		return value{}, fmt.Errorf("%s: %w", name, err)
+	}
+	return number(name, unit, v), nil
 }
