@@ -19,11 +19,17 @@ func (b *bench) machine(ctx context.Context, dir string) error {
 	return b.report.add(row{"machine", "", 0, []value{
 		text("measured", time.Now().UTC().Format("2006-01-02 15:04 UTC")),
 		text("cores", strconv.Itoa(runtime.NumCPU())), text("processor", lineOf("/proc/cpuinfo", "model name")),
-		text("memory", lineOf("/proc/meminfo", "MemTotal")), text("kernel", firstLine(os.ReadFile("/proc/sys/kernel/osrelease"))),
+		text("memory", lineOf("/proc/meminfo", "MemTotal")), text("kernel", kernel()),
 		text("go", runtime.Version()), text("callhall", says(ctx, b.binary, "version")),
 		text("kamailio", says(ctx, "kamailio", "-v")), text("rtpengine", says(ctx, "rtpengine", "--version")),
 		text("window", strconv.Itoa(b.seconds)+" s"),
 		number("fsync p50", "ms", millis(p50)), number("fsync p99", "ms", millis(p99))}})
+}
+
+// kernel is its version, without what a builder has added to it.
+func kernel() string {
+	version, _, _ := strings.Cut(firstLine(os.ReadFile("/proc/sys/kernel/osrelease")), "-")
+	return runtime.GOOS + " " + version
 }
 
 // says is the first line of what a program says, or that it is not there.

@@ -32,7 +32,7 @@ func (b *bench) all(ctx context.Context) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, string) error
-	}{{"direct", b.direct}, {"floor", b.floors}, {"media", b.media}, {"rate", b.rateSearch}, {"peers", b.others}} {
+	}{{"floor", b.floors}, {"direct", b.direct}, {"media", b.media}, {"rate", b.rateSearch}, {"peers", b.others}} {
 		if b.only != "" && !slices.Contains(strings.Split(b.only, ","), part.name) {
 			continue
 		}
@@ -177,11 +177,11 @@ func (b *bench) held(ctx context.Context, who subject, dir string, calls int) (e
 	}
 	r := g.Result()
 	values = append(values, number("memory", "KiB/call", float64(full-empty)/1024/float64(calls)))
-	values = append(values, spread("post-dial", r.PostDial)...)
-	values = append(values, spread("first sound", r.FirstSound)...)
-	values = append(values, spread("agent invited", r.Offered)...)
-	values = append(values, spread("agent's voice", r.AgentSound)...)
-	return b.report.add(row{"held calls", s.name, calls, values})
+	if err := b.report.add(row{"held calls", s.name, calls, values}); err != nil {
+		return err
+	}
+	return b.report.add(row{"set-up of held calls", s.name, calls, slices.Concat(spread("post-dial", r.PostDial),
+		spread("first sound", r.FirstSound), spread("agent invited", r.Offered), spread("agent's voice", r.AgentSound))})
 }
 
 // spread is the p50 and p99 of some delays; nothing of none.
