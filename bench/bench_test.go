@@ -68,6 +68,29 @@ func TestReportKeepsFigures(t *testing.T) {
 	}
 }
 
+// TestFurtherCalls: the slope is from the fewest calls to the most, once for each server that has a figure of its memory.
+func TestFurtherCalls(t *testing.T) {
+	t.Parallel()
+	r, err := newReport(filepath.Join(t.TempDir(), "results.csv"), &bytes.Buffer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := func(n int, server string, kib float64) row {
+		return row{"held calls", server, n, []value{number(memoryInAll, "KiB", kib)}}
+	}
+	r.rows = []row{{"held calls", "floor", 100, nil}, in(100, "a", 1000), in(200, "a", 5000), in(300, "a", 3000), in(100, "b", 10)}
+	if err := r.furtherCalls(); err != nil {
+		t.Fatal(err)
+	}
+	want := []row{{"each further call", "a", 300, []value{number("counted from", "", 100), number("memory", "KiB/call", 10)}}}
+	if diff := cmp.Diff(want, r.rows[5:]); diff != "" {
+		t.Error(diff)
+	}
+	if err := r.close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestReadRowsRefuses(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "a,b\n", "what,server,n,figure,unit,value\nx,y,many,z,,1\n"} {

@@ -43,7 +43,7 @@ func (b *bench) all(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	return errors.Join(failed, b.report.ratios())
+	return errors.Join(failed, b.report.furtherCalls(), b.report.ratios())
 }
 
 // callhall is the server that is ours.
@@ -176,7 +176,7 @@ func (b *bench) held(ctx context.Context, who subject, dir string, calls int) (e
 		return err
 	}
 	r := g.Result()
-	values = append(values, number("memory", "KiB/call", float64(full-empty)/1024/float64(calls)))
+	values = append(values, number("memory", "KiB/call", float64(full-empty)/1024/float64(calls)), number(memoryInAll, "KiB", float64(full)/1024))
 	if err := b.report.add(row{"held calls", s.name, calls, values}); err != nil {
 		return err
 	}

@@ -91,9 +91,39 @@ func (r *report) add(w row) error {
 	return r.csv.Error()
 }
 
+// memoryInAll is the figure of a server's whole memory.
+const memoryInAll = "memory in all"
+
+// furtherCalls adds what a call more takes of memory: the slope from the fewest calls held to the most. What a server
+// has got and not given back before the first call, which the first calls then use, is not in it.
+func (r *report) furtherCalls() error {
+	for i, few := range r.rows {
+		less, ok := few.figure(memoryInAll)
+		same := func(w row) bool { return w.What == few.What && w.Server == few.Server }
+		if !ok || slices.ContainsFunc(r.rows[:i], same) {
+			continue
+		}
+		many := few
+		for _, w := range r.rows[i:] {
+			if same(w) && w.N > many.N {
+				many = w
+			}
+		}
+		more, _ := many.figure(memoryInAll)
+		if many.N == few.N {
+			continue
+		}
+		slope := number("memory", "KiB/call", (more.V-less.V)/float64(many.N-few.N))
+		if err := r.add(row{"each further call", few.Server, many.N, []value{number("counted from", "", float64(few.N)), slope}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // ratios adds what Callhall's figures are to the others', for the same load of the same run.
 func (r *report) ratios() error {
-	for _, what := range []struct{ kind, figure string }{{"held calls", "CPU per packet"}, {"held calls", "memory"}, {"held calls", "delay p99"}, {"call rate", "CPU"}} {
+	for _, what := range []struct{ kind, figure string }{{"held calls", "CPU per packet"}, {"each further call", "memory"}, {"held calls", "delay p99"}, {"call rate", "CPU"}} {
 		for _, ours := range slices.Clone(r.rows) {
 			if ours.What != what.kind || ours.Server != "callhall" {
 				continue
