@@ -20,6 +20,7 @@ import (
 // callCmd is a caller without a telephone: it dials a number at any SIP server and tells what it met.
 type callCmd struct {
 	phoneFlags
+	loadFlags
 	To       string        `default:"311" help:"Number or SIP address to dial."`
 	From     string        `default:"+12125550142" help:"Caller's number, or anonymous to withhold it."`
 	DTMF     string        `name:"dtmf" placeholder:"KEYS" help:"Keys to press once the call is up."`
@@ -153,6 +154,9 @@ func (m met) loudest() heard {
 
 // Run places the calls. It fails when one of them did not go as expected.
 func (c callCmd) Run(ctx context.Context, t *terminal) error {
+	if c.Load {
+		return runLoad(ctx, t, c.Server, c.To, c.From, c.Count, c.Rate, c.loadFlags)
+	}
 	if len(c.Expect) == 0 {
 		c.Expect = []string{"answered", "two-way-audio"}
 	}
