@@ -52,25 +52,29 @@ func runLoad(ctx context.Context, t *terminal, server, to, from string, count in
 	if err != nil {
 		return fmt.Errorf("open the load: %w", err)
 	}
-	r, err := drive(ctx, g, f)
+	r, cut, err := drive(ctx, g, f)
 	if err = errors.Join(err, g.Close()); err != nil {
 		return err
 	}
-	if err := printLoad(t, summaryOf(r)); err != nil {
+	if err := printLoad(t, summaryOf(r, cut)); err != nil {
 		return err
 	}
-	if bad := r.Failed + r.GivenUp; bad > 0 {
+	switch bad := r.Failed + r.GivenUp; {
+	case bad > 0:
 		return fmt.Errorf("%d of %d calls did not come up", bad, r.Placed)
+	case cut > 0:
+		return fmt.Errorf("%d of %d calls were not over in time and were hung up", cut, r.Placed)
+	default:
+		return nil
 	}
-	return nil
 }
 
-// drive takes a load from the registrations to the last BYE.
-func drive(ctx context.Context, g *load.Generator, f loadFlags) (load.Result, error) {
+// drive takes a load from the registrations to the last BYE. It tells how many calls it had to cut short.
+func drive(ctx context.Context, g *load.Generator, f loadFlags) (r load.Result, cut int, err error) {
 	up, cancel := context.WithTimeout(ctx, loadRegisterTime)
 	defer cancel()
 	if err := g.Register(up); err != nil {
-		return load.Result{}, err
+		return load.Result{}, 0, err
 	}
 	if g.Place(ctx) == nil {
 		over, cancel := context.WithTimeout(ctx, f.Hold+f.GiveUp)
@@ -79,10 +83,11 @@ func drive(ctx context.Context, g *load.Generator, f loadFlags) (load.Result, er
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadCloseTime)
 	defer cancel()
+	r = g.Result()
+	cut = r.Placed - r.Ended - r.Failed
 	g.HangUpAll()
-	err := g.WaitOver(last)
-	r := g.Result()
-	return r, errors.Join(err, g.Unregister(last))
+	err = g.WaitOver(last)
+	return g.Result(), cut, errors.Join(err, g.Unregister(last))
 }
 
 // resolveSIP is the address of a server named as host, host:port or address.
@@ -132,7 +137,8 @@ type loadSummary struct {
 	Connected int `json:"agents_connected"`
 	Ended     int `json:"ended"`
 	Failed    int `json:"failed"`
-	GivenUp   int `json:"given_up"`
+	GivenUp   int `json:"given_up"`  // hung up by us before an answer
+	CutShort  int `json:"cut_short"` // hung up by us because they were not over in time, answered or not
 	Resent    int `json:"messages_sent_again"`
 
 	PostDial   percentiles `json:"post_dial_ms"`
@@ -153,8 +159,8 @@ type percentiles struct {
 	P999 millis `json:"p99_9"`
 }
 
-func summaryOf(r load.Result) loadSummary {
-	return loadSummary{Placed: r.Placed, Answered: r.Answered, Connected: r.Connected, Ended: r.Ended, Failed: r.Failed, GivenUp: r.GivenUp,
+func summaryOf(r load.Result, cut int) loadSummary {
+	return loadSummary{Placed: r.Placed, Answered: r.Answered, Connected: r.Connected, Ended: r.Ended, Failed: r.Failed, GivenUp: r.GivenUp, CutShort: cut,
 		Resent: r.Resent, PostDial: percentilesOf(r.PostDial), Answer: percentilesOf(r.Answer), FirstSound: percentilesOf(r.FirstSound),
 		AgentVoice: percentilesOf(r.AgentSound), Sent: r.Sent, Heard: r.Heard, Lost: r.Lost,
 		PacketDelay: percentiles{inMillis(r.Delay.P50), inMillis(r.Delay.P99), inMillis(r.Delay.P999)}}
@@ -170,8 +176,8 @@ func printLoad(t *terminal, s loadSummary) error {
 	if t.JSON {
 		return json.NewEncoder(t.Out).Encode(s)
 	}
-	fmt.Fprintf(t.Out, "calls: %d placed, %d answered, %d agents connected, %d ended, %d failed, %d given up; %d messages sent again\n",
-		s.Placed, s.Answered, s.Connected, s.Ended, s.Failed, s.GivenUp, s.Resent)
+	fmt.Fprintf(t.Out, "calls: %d placed, %d answered, %d agents connected, %d ended, %d failed, %d given up, %d cut short; %d messages sent again\n",
+		s.Placed, s.Answered, s.Connected, s.Ended, s.Failed, s.GivenUp, s.CutShort, s.Resent)
 	for _, line := range []struct {
 		name string
 		p    percentiles

@@ -107,6 +107,19 @@ func TestLoadTellsFailure(t *testing.T) {
 	}
 }
 
+// TestLoadCutsShort: a call that nobody ends is hung up, and told.
+func TestLoadCutsShort(t *testing.T) {
+	m := openMirror(t)
+	t.Chdir(t.TempDir())
+	write(t, "agents", "1001 correct-horse\n", 0o600)
+	var out bytes.Buffer
+	err := runLoad(t.Context(), &terminal{Out: &out}, m.conn.LocalAddr().String(), "311", "+12125550142", 1, 100,
+		loadFlags{Load: true, AgentsFile: "agents", NoSound: true, GiveUp: 100 * time.Millisecond})
+	if err == nil || !strings.Contains(err.Error(), "1 of 1 calls were not over in time") || !strings.Contains(out.String(), "1 ended") {
+		t.Errorf("error %v, printed %s", err, out.String())
+	}
+}
+
 func TestReadAgents(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, "bad", "1001 correct horse\n", 0o600)
