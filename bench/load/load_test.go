@@ -246,7 +246,7 @@ func TestDirect(t *testing.T) {
 	}
 	ctx := within(t, 20*time.Second)
 	check(t, g.wait(ctx, "sound", func(Result) bool { return g.Result().Heard >= 200 }))
-	if r := g.Result(); r.Silent != 0 || r.Lost != 0 || r.Heard > r.Sent {
+	if r := g.Result(); r.Silent != 0 || r.Lost != 0 || r.Heard > r.Sent+2*sendBatch { // a batch may be heard before it is counted
 		t.Errorf("sent %d, heard %d, lost %d, silent %d", r.Sent, r.Heard, r.Lost, r.Silent)
 	}
 }
