@@ -5,12 +5,14 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"callhall/call"
 	"callhall/console"
+	"callhall/recording"
 	"callhall/sip/phone"
 )
 
@@ -55,13 +57,18 @@ func TestCitiesSeeNothingOfEachOther(t *testing.T) {
 		}
 	}
 	n.wantOwnToWork(t, birch)
-	n.wantFilters(t, birch, foreign)
 	for _, r := range []call.Record{aspen, birch} {
-		store := n.storeOf(r.City)
-		if files := copyAside(t, store); len(files) != 1 {
+		files := copyAside(t, n.storeOf(r.City))
+		if len(files) != 1 {
 			t.Errorf("the store of %s has %d files, want its one recording", r.City, len(files))
 		}
+		for path := range files {
+			if !strings.HasSuffix(filepath.ToSlash(path), recording.ObjectName(r.Recording.ID)) {
+				t.Errorf("the store of %s has %s", r.City, path)
+			}
+		}
 	}
+	n.wantFilters(t, foreign)
 }
 
 // storeOf is where a city's recordings should lie.
@@ -99,6 +106,7 @@ func (n *node) routes() (routes []route) {
 // on is the request for one thing, with all that the route needs.
 func (r route) on(id string) (path, body string) {
 	path = strings.ReplaceAll(r.path, "{id}", id)
+	path = strings.ReplaceAll(path, "{index}", "0") // each city has a first leaf, and this is the token's own city's
 	if strings.HasSuffix(path, "/media") {
 		path += "?reason=quality-review"
 	}
@@ -159,7 +167,7 @@ func (n *node) wantOwnToWork(t *testing.T, own call.Record) {
 }
 
 // wantFilters asks for another city's things by filter and by cursor.
-func (n *node) wantFilters(t *testing.T, birch call.Record, foreign []string) {
+func (n *node) wantFilters(t *testing.T, foreign []string) {
 	t.Helper()
 	token := n.token("aspen", console.RoleSupervisor, "")
 	for _, query := range []string{"agent=birch-1", "queue=parks"} {

@@ -98,8 +98,13 @@ func (s *stage) agent(id string, policy phone.Policy) *desk {
 		policy.Audio = phone.Audio{Tone: 880}
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
-	up := make(chan error, 1)
 	var loops sync.WaitGroup
+	loops.Go(func() {
+		for p.Serve(ctx, policy) != nil && ctx.Err() == nil { // isServed was there first, for a moment
+		}
+	})
+	within(s.t, soon, func() error { return isServed(p) })
+	up := make(chan error, 1)
 	loops.Go(func() {
 		err := p.Register(ctx, func(time.Time) {
 			select {
@@ -111,11 +116,6 @@ func (s *stage) agent(id string, policy phone.Policy) *desk {
 			up <- err
 		}
 	})
-	loops.Go(func() {
-		if err := p.Serve(ctx, policy); err != nil {
-			s.t.Errorf("agent %s: %v", id, err)
-		}
-	})
 	s.away = append(s.away, func() { cancel(); loops.Wait() })
 	select {
 	case err := <-up:
@@ -124,6 +124,16 @@ func (s *stage) agent(id string, policy phone.Policy) *desk {
 		s.t.Fatalf("agent %s is not registered", id)
 	}
 	return d
+}
+
+// isServed tells whether somebody is at the phone: a phone that is registered before turns callers away with 480.
+func isServed(p *phone.Phone) error {
+	past, cancel := context.WithCancel(context.Background())
+	cancel()
+	if p.Serve(past, phone.Policy{}) == nil {
+		return errors.New("nobody is at the phone")
+	}
+	return nil
 }
 
 // answers is an agent who takes every call.
