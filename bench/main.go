@@ -72,7 +72,7 @@ func parseOptions(args []string) (options, error) {
 	flags.StringVar(&o.dir, "dir", "", "the servers' data are put into a new folder in here, on the disk to measure with; empty is the system's")
 	flags.StringVar(&o.only, "only", "", "some of direct, floor, media, rate, peers; empty is all")
 	flags.StringVar(&calls, "calls", "100,200,400,600", "calls held with sound")
-	flags.StringVar(&rates, "rates", "50,100,200,300,400,600", "calls a second without sound, up to the first that is not held")
+	flags.StringVar(&rates, "rates", "100,200,400,600,800,1200", "calls a second without sound, up to the first that is not held")
 	flags.IntVar(&o.seconds, "window", 10, "seconds of each measurement")
 	flags.StringVar(&o.peers, "peers", "bench/peers", "configurations of the servers to compare with")
 	if err := flags.Parse(args); err != nil {

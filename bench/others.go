@@ -21,7 +21,7 @@ import (
 const kamailioName = "kamailio+rtpengine"
 
 // others runs the same held calls through Kamailio with rtpengine, recording on, where both are installed, and calls
-// without sound at the first of the rates.
+// without sound at the first two of the rates.
 func (b *bench) others(ctx context.Context, dir string) error {
 	var missing []string
 	for _, p := range []struct{ program, pkg string }{{"kamailio", "kamailio"}, {"rtpengine", "rtpengine-daemon"}} {

@@ -221,7 +221,7 @@ prompts: prompts
 http: {listen: "127.0.0.1:0"}
 admin: {listen: "127.0.0.1:0"}
 sip: {listen: ["udp://%s"], realm: callhall, silence: 5m}
-rtp: {listen: 127.0.0.1, ports: 20000-29999, deaf: 1s}
+rtp: {listen: 127.0.0.1, ports: 10000-31999, deaf: 1s}
 log: {level: warn, format: json}
 drain_timeout: 1s
 cities:
