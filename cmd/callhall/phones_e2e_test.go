@@ -59,7 +59,7 @@ type line struct {
 	t      *testing.T
 	phone  *phone.Phone
 	engine *media.Engine
-	cancel context.CancelFunc
+	cancel context.CancelFunc // of a caller's; nil at a desk
 	id     call.ID
 }
 
@@ -210,12 +210,16 @@ func (l *line) over() phone.Ended {
 	}
 }
 
-// hangUp ends the call from this side.
+// hangUp ends the call from this side. A caller's phone is closed, which waits until its BYE was answered: nobody else
+// in the call can be quicker then.
 func (l *line) hangUp() {
 	l.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), soon)
 	defer cancel()
 	must(l.t, l.HangUp(ctx))
+	if l.cancel != nil {
+		must(l.t, l.phone.Close())
+	}
 }
 
 // hears waits until most of the last second's sound lies at that tone.
