@@ -20,10 +20,12 @@ type Call struct {
 	stop    context.CancelCauseFunc
 	beside  sync.WaitGroup // slow acts that run beside the call: ringing, opening a recording
 
-	caller Leg
-	since  time.Time // when the wait in line began: the call's place, kept when it is put back
-	placed bool      // in line now
-	leave  context.CancelFunc
+	caller   Leg
+	tooLong  <-chan time.Time // the call is as long as the city allows; nil never
+	since    time.Time        // when the first wait began: the call's place in line, kept when it is put back
+	waitFrom time.Time        // when this wait began
+	placed   bool             // in line now
+	leave    context.CancelFunc
 
 	offer    *Offer // the claim this call holds: ringing or talking
 	rings    int    // agents rung so far, for leg names
@@ -56,6 +58,7 @@ func newCall(s *Switchboard, a Arrival) *Call {
 		inbox:       NewInbox(),
 		caller:      a.Leg,
 		since:       a.At,
+		waitFrom:    a.At,
 		heldBy:      make(map[LegID]bool),
 		record: Record{
 			ID: a.ID, City: a.City, Node: s.Node, Trunk: a.Trunk, Entry: a.Entry, Queue: a.Queue, Language: a.Language,
@@ -132,7 +135,7 @@ func (c *Call) cause() Cause {
 	switch c.record.End {
 	case EndQueueFull:
 		return CauseBusy
-	case EndShutdown:
+	case EndShutdown, EndOverloaded:
 		return CauseUnavailable
 	case EndNoMedia:
 		return CauseNoMedia
@@ -168,6 +171,7 @@ func (c *Call) dropAgent(ctx context.Context) {
 // endTalk parts the legs, hangs the agent's up and adds what was said to the record.
 func (c *Call) endTalk(cause Cause) {
 	now := time.Now()
+	delete(c.heldBy, c.agent.ID())
 	c.endHold()
 	c.caller.Part()
 	c.caller.Listen(nil)

@@ -121,6 +121,20 @@ func TestEnds(t *testing.T) {
 			b.Errorf("refused with %v", b.caller.refused)
 		}
 	})
+	story(t, "there is no port free", func(b *bench) {
+		b.caller.answerErr = fmt.Errorf("answer: %w", ErrUnavailable)
+		b.arrives()
+		b.wants(EndOverloaded)
+		if !slices.Equal(b.caller.refused, []Cause{CauseUnavailable}) {
+			b.Errorf("refused with %v", b.caller.refused)
+		}
+	})
+	story(t, "our offer in the answer is never acknowledged", func(b *bench) {
+		b.caller.answerErr = ErrLegGone
+		b.caller.lost = CauseNoAck
+		b.arrives()
+		b.wants(EndNoAck)
+	})
 	story(t, "our answer is never acknowledged", func(b *bench) {
 		b.arrives()
 		time.Sleep(2 * time.Second)
@@ -155,6 +169,13 @@ func TestEnds(t *testing.T) {
 			b.Errorf("lasted %v", rec.EndedAt.Sub(rec.ArrivedAt))
 		}
 	})
+	story(t, "the call is as long as the city allows, and nobody has answered", func(b *bench) {
+		b.terms.MaxLength = time.Hour
+		b.inLine()
+		if rec := b.wants(EndMaxLength); rec.EndedAt.Sub(rec.ArrivedAt) != time.Hour {
+			b.Errorf("lasted %v", rec.EndedAt.Sub(rec.ArrivedAt))
+		}
+	})
 	for _, at := range []string{"notice", "line", "ringing", "talk"} {
 		story(t, "the node stops: "+at, func(b *bench) {
 			switch at {
@@ -177,7 +198,7 @@ func TestEnds(t *testing.T) {
 	story(t, "something of ours breaks", func(b *bench) {
 		b.inLine()
 		b.caller.says(Rang{}) // nothing rings: harmless
-		b.board.Phones = nil    // breaks as soon as an agent is to be rung
+		b.board.Phones = nil  // breaks as soon as an agent is to be rung
 		b.queues.offer("ana")
 		b.wants(EndFailed)
 	})
@@ -193,6 +214,8 @@ func TestPutBack(t *testing.T) {
 		"the agent declines":        {ErrRejected, OfferRejected},
 		"the phone is not reached":  {ErrUnreachable, OfferRescinded},
 		"the phone answers in Opus": {ErrNoMedia, OfferRescinded},
+		"we have no port":           {ErrUnavailable, OfferCanceled}, // no miss of hers
+		"she is another's by now":   {ErrStale, OfferRescinded},
 	} {
 		story(t, name, func(b *bench) {
 			b.inLine()
@@ -210,21 +233,23 @@ func TestPutBack(t *testing.T) {
 		})
 	}
 	story(t, "the offer is taken back while it rings, and the phone answers all the same", func(b *bench) {
+		late := &fakeLeg{id: "agent-1"}
+		b.phones.crossing = late
 		b.inLine()
 		o := b.queues.offer("ana")
 		synctest.Wait()
-		late := &fakeLeg{id: "agent-1"}
-		b.phones.end("ana", late, nil) // ready before the CANCEL is out
 		b.caller.says(Rescinded{o})
 		synctest.Wait()
-		if b.caller.hears() == nil { // the answer may have come first: then they talk
-			b.answers("ben", 2)
-			if !slices.Equal(late.hungUp, []Cause{CauseNormal}) {
-				b.Errorf("late leg hung up: %v", late.hungUp)
-			}
+		if b.caller.hears() != nil || !slices.Equal(late.hungUp, []Cause{CauseNormal}) {
+			b.Errorf("late leg: joined %v, hung up %v", b.caller.hears(), late.hungUp)
 		}
+		b.answers("ben", 2)
 		b.caller.ends(CauseNormal)
-		b.wants(EndCallerHungUp)
+		rec := b.wants(EndCallerHungUp)
+		b.settled(OfferAccepted, OfferCompleted)
+		if rec.Offers != 2 {
+			b.Errorf("%d offers", rec.Offers)
+		}
 	})
 	story(t, "the claim lapses while it rings", func(b *bench) {
 		b.queues.stale[OfferAccepted] = true
@@ -259,6 +284,17 @@ func TestPutBack(t *testing.T) {
 		if len(b.recorder.started) != 1 || rec.Agent != "ben" {
 			b.Errorf("%d recordings, agent %s", len(b.recorder.started), rec.Agent)
 		}
+	})
+	story(t, "the agent's phone dies after a talk that was longer than the longest wait", func(b *bench) {
+		b.terms.MaxWait = 10 * time.Minute
+		agent := b.talks()
+		time.Sleep(time.Hour)
+		agent.ends(CauseUnreachable)
+		time.Sleep(9 * time.Minute)
+		synctest.Wait()
+		b.answers("ben", 2)
+		b.caller.ends(CauseNormal)
+		b.wants(EndCallerHungUp)
 	})
 	story(t, "the caller gives up after the agent was lost", func(b *bench) {
 		b.talks().ends(CauseUnreachable)
@@ -312,6 +348,28 @@ func TestHold(t *testing.T) {
 		b.caller.ends(CauseNormal)
 		if rec := b.wants(EndCallerHungUp); rec.Holding != 30*time.Second || rec.Talking != 40*time.Second {
 			b.Errorf("held %v of %v", rec.Holding, rec.Talking)
+		}
+	})
+	story(t, "the caller holds while still in line", func(b *bench) {
+		b.inLine()
+		b.caller.says(LegHeld{callerLeg, true})
+		b.queues.offer("ana")
+		synctest.Wait()
+		agent := &fakeLeg{id: "agent-1"}
+		b.phones.end("ana", agent, nil)
+		synctest.Wait()
+		if b.caller.hears() != nil || agent.playing().Name != "hold" || b.recorder.last.paused != 1 {
+			b.Errorf("agent hears %v, joined %v, paused %d", agent.playing(), b.caller.hears(), b.recorder.last.paused)
+		}
+		time.Sleep(10 * time.Second)
+		b.caller.says(LegHeld{callerLeg, false})
+		synctest.Wait()
+		if b.caller.hears() != Leg(agent) || b.recorder.last.paused != 0 {
+			b.Errorf("resumed: joined %v, paused %d", b.caller.hears(), b.recorder.last.paused)
+		}
+		b.caller.ends(CauseNormal)
+		if rec := b.wants(EndCallerHungUp); rec.Holding != 10*time.Second {
+			b.Errorf("held %v", rec.Holding)
 		}
 	})
 	story(t, "hung up on hold", func(b *bench) {
@@ -377,6 +435,43 @@ func TestRecording(t *testing.T) {
 		b.caller.ends(CauseNormal)
 		if b.wants(EndCallerHungUp); len(b.recorder.started) != 0 || slices.ContainsFunc(b.caller.played, func(p Prompt) bool { return p.Name == "notice" }) {
 			b.Error("recorded, or said so, against the city's wish")
+		}
+	})
+}
+
+// TestLongNotice: a notice in three languages is heard to its end.
+func TestLongNotice(t *testing.T) {
+	story(t, "forty seconds", func(b *bench) {
+		b.board.Prompts = longNotice{}
+		b.caller.promptLasts = 40 * time.Second
+		b.arrives()
+		time.Sleep(41 * time.Second)
+		synctest.Wait()
+		b.answers("ana", 1)
+		b.caller.ends(CauseNormal)
+		b.wants(EndCallerHungUp)
+	})
+}
+
+// TestBreaking: a call that breaks says so to whoever runs it, also where giving back breaks, and leaves a record.
+func TestBreaking(t *testing.T) {
+	story(t, "in a phase", func(b *bench) {
+		b.board.Queues = nil
+		b.arrives()
+		b.wants(EndFailed)
+	})
+	story(t, "while giving back", func(b *bench) {
+		b.caller.breaks = true
+		b.arrives()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		func() {
+			defer func() { recover() }()
+			b.caller.ends(CauseNormal)
+		}()
+		<-b.ended
+		if len(b.records.closed) != 1 || b.records.closed[0].End != EndAbandoned {
+			b.Errorf("records: %+v", b.records.closed)
 		}
 	})
 }

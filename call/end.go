@@ -12,7 +12,8 @@ const (
 	EndAbandoned    End = "abandoned"      // the caller left before an agent answered
 	EndCancelled    End = "cancelled"      // the caller gave up before we answered (CANCEL)
 	EndQueueFull    End = "queue-full"     // refused: the queue takes no more
-	EndNoMedia      End = "no-media"       // refused: no codec in common, or no port free
+	EndNoMedia      End = "no-media"       // refused: no codec in common
+	EndOverloaded   End = "overloaded"     // refused: no port free for its sound
 	EndNoAck        End = "no-ack"         // our answer was never acknowledged (RFC 3261 §13.3.1.4)
 	EndCallerLost   End = "caller-lost"    // the caller's sound or signalling went silent
 	EndMaxWait      End = "max-wait"       // waited as long as the queue allows
@@ -24,7 +25,7 @@ const (
 
 // Ends lists every End, for checks and documentation.
 func Ends() []End {
-	return []End{EndCallerHungUp, EndAgentHungUp, EndAbandoned, EndCancelled, EndQueueFull, EndNoMedia, EndNoAck,
+	return []End{EndCallerHungUp, EndAgentHungUp, EndAbandoned, EndCancelled, EndQueueFull, EndNoMedia, EndOverloaded, EndNoAck,
 		EndCallerLost, EndMaxWait, EndMaxLength, EndShutdown, EndNodeLost, EndFailed}
 }
 
@@ -39,7 +40,7 @@ const (
 	CauseNoAnswer     Cause = "no-answer"     // rang its time
 	CauseRejected     Cause = "rejected"      // the party declined
 	CauseElsewhere    Cause = "elsewhere"     // answered at another phone
-	CauseNoMedia      Cause = "no-media"      // no codec in common or no port
+	CauseNoMedia      Cause = "no-media"      // no codec in common
 	CauseNoAck        Cause = "no-ack"        // 2xx never acknowledged
 	CauseSilent       Cause = "silent"        // no RTP for too long
 	CauseUnreachable  Cause = "unreachable"   // no answer to a request within a dialog, or transport gone
@@ -80,7 +81,7 @@ func (c Cause) Q850() int {
 // Errors that the parts of a call promise to each other.
 var (
 	ErrLegGone      = errors.New("the leg has ended")
-	ErrNoMedia      = errors.New("no codec in common or no port free")
+	ErrNoMedia      = errors.New("no codec in common")
 	ErrNoAnswer     = errors.New("rang without answer")
 	ErrRejected     = errors.New("the agent declined")
 	ErrUnreachable  = errors.New("no phone of the agent can be reached")

@@ -13,8 +13,11 @@ import (
 
 // fakeLeg is a party whose far side the test plays.
 type fakeLeg struct {
-	id        LegID
-	answerErr error
+	id          LegID
+	answerErr   error
+	promptLasts time.Duration // 0: noticeLength
+	lost        Cause         // how the leg ended during Answer
+	breaks      bool          // Quality panics
 
 	mu      sync.Mutex
 	in      *Inbox
@@ -26,24 +29,40 @@ type fakeLeg struct {
 	tap     Tap
 }
 
-func (l *fakeLeg) ID() LegID                    { return l.id }
-func (l *fakeLeg) Attach(in *Inbox)             { l.set(func() { l.in = in }) }
-func (l *fakeLeg) Answer(context.Context) error { return l.answerErr }
-func (l *fakeLeg) Refuse(c Cause)               { l.set(func() { l.refused = append(l.refused, c) }) }
-func (l *fakeLeg) HangUp(c Cause)               { l.set(func() { l.hungUp = append(l.hungUp, c) }) }
-func (l *fakeLeg) Part()                        { l.set(func() { l.joined = nil }) }
-func (l *fakeLeg) Listen(t Tap)                 { l.set(func() { l.tap = t }) }
-func (l *fakeLeg) Tell(n News)                  { l.set(func() { l.told = append(l.told, n) }) }
-func (l *fakeLeg) Quality() Quality             { return Quality{Codec: "PCMU", Received: 7} }
-func (l *fakeLeg) Join(o Leg) error             { l.set(func() { l.joined = o }); return nil }
-func (l *fakeLeg) set(f func())                 { l.mu.Lock(); defer l.mu.Unlock(); f() }
+func (l *fakeLeg) ID() LegID        { return l.id }
+func (l *fakeLeg) Attach(in *Inbox) { l.set(func() { l.in = in }) }
+func (l *fakeLeg) Refuse(c Cause)   { l.set(func() { l.refused = append(l.refused, c) }) }
+func (l *fakeLeg) HangUp(c Cause)   { l.set(func() { l.hungUp = append(l.hungUp, c) }) }
+func (l *fakeLeg) Part()            { l.set(func() { l.joined = nil }) }
+func (l *fakeLeg) Listen(t Tap)     { l.set(func() { l.tap = t }) }
+func (l *fakeLeg) Tell(n News)      { l.set(func() { l.told = append(l.told, n) }) }
+func (l *fakeLeg) Join(o Leg) error { l.set(func() { l.joined = o }); return nil }
+func (l *fakeLeg) set(f func())     { l.mu.Lock(); defer l.mu.Unlock(); f() }
+
+func (l *fakeLeg) Answer(context.Context) error {
+	if l.lost != "" {
+		l.ends(l.lost)
+	}
+	return l.answerErr
+}
+
+func (l *fakeLeg) Quality() Quality {
+	if l.breaks {
+		panic("broken on purpose")
+	}
+	return Quality{Codec: "PCMU", Received: 7}
+}
 
 // Play ends a prompt that is not looped after three seconds, as the notice does.
 func (l *fakeLeg) Play(p Prompt) error {
 	l.set(func() { l.played = append(l.played, p) })
 	if p.Name != "" && !p.Loop {
 		in := l.in
-		time.AfterFunc(3*time.Second, func() {
+		last := noticeLength
+		if l.promptLasts != 0 {
+			last = l.promptLasts
+		}
+		time.AfterFunc(last, func() {
 			if l.playing() == p {
 				in.Put(Played{Leg: l.id, Prompt: p})
 			}
@@ -128,8 +147,9 @@ func (q *fakeQueues) offer(agent AgentID) Offer {
 
 // fakePhones rings until the test says how it ends.
 type fakePhones struct {
-	mu      sync.Mutex
-	ringing map[AgentID]chan Rang
+	mu       sync.Mutex
+	ringing  map[AgentID]chan Rang
+	crossing Leg // answers at the very moment of our CANCEL
 }
 
 func (p *fakePhones) Ring(ctx context.Context, o Offer, leg LegID, _ Showing) (Leg, error) {
@@ -145,8 +165,11 @@ func (p *fakePhones) Ring(ctx context.Context, o Offer, leg LegID, _ Showing) (L
 		case r := <-end: // an answer that crossed our CANCEL
 			return r.Leg, r.Err
 		default:
-			return nil, ctx.Err()
 		}
+		if p.crossing != nil {
+			return p.crossing, nil
+		}
+		return nil, ctx.Err()
 	}
 }
 
@@ -213,9 +236,20 @@ func (r *fakeRecords) Close(_ context.Context, rec Record) error {
 
 type fakePrompts struct{ err error }
 
-func (p fakePrompts) Notice(CityID, string) (Prompt, Notice, error) {
-	return Prompt{Name: "notice", Language: "en"}, Notice{Prompt: "notice", Language: "en", SHA256: "ab"}, p.err
+func (p fakePrompts) Notice(CityID, string) (NoticeSound, error) {
+	return NoticeSound{Prompt: Prompt{Name: "notice", Language: "en"}, Length: noticeLength,
+		Proof: Notice{Prompt: "notice", Language: "en", SHA256: "ab"}}, p.err
 }
+
+// longNotice is a notice of forty seconds.
+type longNotice struct{}
+
+func (longNotice) Notice(CityID, string) (NoticeSound, error) {
+	return NoticeSound{Prompt: Prompt{Name: "notice", Language: "en"}, Length: 40 * time.Second, Proof: Notice{Prompt: "notice"}}, nil
+}
+
+// noticeLength is how long the fakes' prompts last.
+const noticeLength = 3 * time.Second
 
 // bench is one call on a switchboard of fakes. It lives within a synctest bubble, so that time is free.
 type bench struct {
@@ -251,6 +285,11 @@ func (b *bench) arrives() {
 	b.stop = cancel
 	go func() {
 		defer cancel()
+		defer func() {
+			if recover() != nil { // as the SIP server does
+				b.ended <- EndFailed
+			}
+		}()
 		b.ended <- b.board.Take(ctx, Arrival{ID: "cl_1", City: "demo", Entry: "311", Queue: "general", Language: "en",
 			At: time.Now(), Leg: b.caller})
 	}()

@@ -15,8 +15,8 @@ type Leg interface {
 	// Attach makes in the place where this leg's events go. It is called once, before anything else.
 	Attach(in *Inbox)
 	// Answer accepts an incoming leg (200 OK) and opens its sound. It returns when the answer is on its way and
-	// sound may flow; an ACK that never comes is a LegEnded with CauseNoAck. Errors: ErrLegGone (the caller has
-	// cancelled), ErrNoMedia (no codec in common, or no port free).
+	// sound may flow; an ACK that never comes is a LegEnded with CauseNoAck. Errors: ErrLegGone (it
+	// ended before it was up: an event says why), ErrNoMedia (no codec in common), ErrUnavailable (no port free), ctx's.
 	Answer(ctx context.Context) error
 	// Refuse ends an incoming leg that was not answered, with the status that the sip package keeps for this cause.
 	Refuse(c Cause)

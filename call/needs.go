@@ -101,7 +101,8 @@ const (
 type Phones interface {
 	// Ring rings every phone of the offer's agent until one answers, ctx ends or o.Ring has passed, and returns the
 	// leg of the one that answered; the others stop ringing at once. A 200 that crosses our CANCEL is acknowledged
-	// and hung up. Errors: ErrNoAnswer, ErrRejected, ErrUnreachable, ErrNoMedia, or ctx's.
+	// and hung up. Errors: ErrNoAnswer, ErrRejected, ErrUnreachable, ErrNoMedia, ErrUnavailable (a fault of ours: the
+	// agent's phone did not ring), ErrStale (the agent is another's by now), or ctx's.
 	Ring(ctx context.Context, o Offer, leg LegID, show Showing) (Leg, error)
 }
 
@@ -182,7 +183,13 @@ type Terms struct {
 
 // Prompts is what a call needs to know of its sounds.
 type Prompts interface {
-	// Notice says what will have been played when the notice in that language has been heard, without HeardAt.
-	// Errors: when there is no such sound; the call is then not recorded.
-	Notice(city CityID, language string) (Prompt, Notice, error)
+	// Notice is the notice in that language. Errors: when there is no such sound; the call is then not recorded.
+	Notice(city CityID, language string) (NoticeSound, error)
+}
+
+// NoticeSound is a notice that may be played.
+type NoticeSound struct {
+	Prompt Prompt
+	Length time.Duration
+	Proof  Notice // of its having been heard, but for HeardAt
 }

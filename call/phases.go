@@ -15,7 +15,7 @@ const (
 )
 
 // noticeSlack is how much longer than itself a notice may take before the caller's phone is given up on.
-const noticeSlack = 30 * time.Second
+const noticeSlack = 10 * time.Second
 
 // arriving answers the call and sees that the caller has heard that the line is recorded.
 func arriving(ctx context.Context, c *Call) phase {
@@ -31,9 +31,13 @@ func arriving(ctx context.Context, c *Call) phase {
 	}
 	switch err := c.caller.Answer(ctx); {
 	case errors.Is(err, ErrLegGone):
-		return c.over(EndCancelled, callerLeg, CauseCancelled)
+		return c.callerLeft(c.whyGone(ctx))
 	case errors.Is(err, ErrNoMedia):
 		return c.over(EndNoMedia, "", CauseNoMedia)
+	case errors.Is(err, ErrUnavailable):
+		return c.over(EndOverloaded, "", CauseUnavailable)
+	case ctx.Err() != nil:
+		return c.stopped(ctx)
 	case err != nil:
 		c.log.Error("call not answered", "err", err)
 		return c.over(EndFailed, "", CauseInternal)
@@ -44,16 +48,31 @@ func arriving(ctx context.Context, c *Call) phase {
 	return noticing
 }
 
+// whyGone is the cause that a leg has left in the inbox; a leg that says nothing was cancelled.
+func (c *Call) whyGone(ctx context.Context) Cause {
+	for {
+		select {
+		case ev := <-c.inbox.Events():
+			if ended, ok := ev.(LegEnded); ok {
+				return ended.Cause
+			}
+			c.discard(ctx, ev)
+		default:
+			return CauseCancelled
+		}
+	}
+}
+
 // noticing plays the notice to its end. Its first sound does not wait for the disk; the open entry is written meanwhile.
 func noticing(ctx context.Context, c *Call) phase {
-	playing := c.playNotice()
+	length, playing := c.playNotice()
 	if err := c.Records.Open(ctx, c.record); err != nil {
 		c.log.Error("open entry not written", "err", err) // the call goes on: only a crash now would lose its record
 	}
 	if !playing {
 		return queued
 	}
-	tooLong := time.After(noticeSlack)
+	stuck := time.After(length + noticeSlack)
 	for {
 		select {
 		case ev := <-c.inbox.Events():
@@ -66,29 +85,32 @@ func noticing(ctx context.Context, c *Call) phase {
 			default:
 				c.discard(ctx, ev)
 			}
-		case <-tooLong:
+		case <-stuck:
 			return c.over(EndCallerLost, callerLeg, CauseSilent)
+		case <-c.tooLong:
+			return c.over(EndMaxLength, "", CauseNormal)
 		case <-ctx.Done():
 			return c.stopped(ctx)
 		}
 	}
 }
 
-// playNotice begins the notice. It reports false where there is none to hear: the call is then not recorded.
-func (c *Call) playNotice() bool {
+// playNotice begins the notice and says how long it is. It reports false where there is none to hear: the call is then
+// not recorded.
+func (c *Call) playNotice() (time.Duration, bool) {
 	if !c.terms.Record {
-		return false
+		return 0, false
 	}
-	prompt, notice, err := c.Prompts.Notice(c.arrival.City, c.arrival.Language)
+	sound, err := c.Prompts.Notice(c.arrival.City, c.arrival.Language)
 	if err == nil {
-		err = c.caller.Play(prompt)
+		err = c.caller.Play(sound.Prompt)
 	}
 	if err != nil {
 		c.log.Error("no notice, so no recording", "language", c.arrival.Language, "err", err)
-		return false
+		return 0, false
 	}
-	c.notice = notice
-	return true
+	c.notice = sound.Proof
+	return sound.Length, true
 }
 
 // noticeHeard is the moment from which a recording may begin.
@@ -103,7 +125,7 @@ func queued(ctx context.Context, c *Call) phase {
 	if err := c.takePlace(ctx, promptWait); err != nil {
 		return c.placeRefused(err)
 	}
-	tooLong, cancel := c.maxWait()
+	waited, cancel := c.maxWait()
 	defer cancel()
 	for {
 		select {
@@ -117,8 +139,10 @@ func queued(ctx context.Context, c *Call) phase {
 			default:
 				c.whileWaiting(ctx, ev)
 			}
-		case <-tooLong:
+		case <-waited:
 			return c.over(EndMaxWait, "", CauseNormal)
+		case <-c.tooLong:
+			return c.over(EndMaxLength, "", CauseNormal)
 		case <-ctx.Done():
 			return c.stopped(ctx)
 		}
@@ -152,12 +176,12 @@ func (c *Call) placeRefused(err error) phase {
 	return c.over(EndFailed, "", CauseInternal)
 }
 
-// maxWait fires when the caller has waited as long as the queue allows, counted from the start of the wait.
+// maxWait fires when the caller has waited as long as the queue allows, counted from the start of this wait.
 func (c *Call) maxWait() (<-chan time.Time, func()) {
 	if c.terms.MaxWait == 0 {
 		return nil, func() {}
 	}
-	t := time.NewTimer(time.Until(c.since.Add(c.terms.MaxWait)))
+	t := time.NewTimer(time.Until(c.waitFrom.Add(c.terms.MaxWait)))
 	return t.C, func() { t.Stop() }
 }
 
@@ -175,8 +199,6 @@ func (c *Call) whileWaiting(ctx context.Context, ev Event) {
 		c.play(Prompt{Name: promptHold, Language: c.arrival.Language, Loop: true})
 	case Placed:
 		c.caller.Tell(News{Queue: ev.Queue, Place: ev.Place})
-	case recordingOpened:
-		c.recordingIsOpen(ev)
 	default:
 		c.discard(ctx, ev)
 	}
@@ -195,5 +217,7 @@ func (c *Call) discard(ctx context.Context, ev Event) {
 		}
 	case recordingOpened:
 		c.recordingIsOpen(ev)
+	case LegHeld:
+		c.held(ev)
 	}
 }

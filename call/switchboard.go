@@ -33,9 +33,15 @@ func (s *Switchboard) Take(ctx context.Context, a Arrival) End {
 func (s *Switchboard) Active() int { return int(s.active.Load()) }
 
 // run is the call's one goroutine.
-func (c *Call) run(ctx context.Context) End {
+func (c *Call) run(ctx context.Context) (end End) {
 	ctx, c.stop = context.WithCancelCause(ctx)
-	defer c.release(context.WithoutCancel(ctx))
+	tooLong, stopTimer := c.maxLength()
+	defer stopTimer()
+	c.tooLong = tooLong
+	after := context.WithoutCancel(ctx)
+	defer func() { end = c.record.End }() // also where the call broke
+	defer c.writeRecord(after)            // whatever giving back has come to
+	defer c.giveBack(after)
 	defer func() {
 		if fault := recover(); fault != nil { // one broken call must not end the others
 			c.broke(fault)
@@ -51,8 +57,8 @@ func (c *Call) run(ctx context.Context) End {
 // releaseTime bounds what a call does after its end: sealing its recording and writing its record.
 const releaseTime = 30 * time.Second
 
-// release gives back everything the call took, in reverse order, and writes its record. ctx outlives the call.
-func (c *Call) release(ctx context.Context) {
+// giveBack gives back everything the call took, in reverse order. ctx outlives the call.
+func (c *Call) giveBack(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, releaseTime)
 	defer cancel()
 	c.stop(nil) // ends the queue place and whatever runs beside the call
@@ -62,6 +68,12 @@ func (c *Call) release(ctx context.Context) {
 	c.beside.Wait()
 	c.drainInbox(ctx)
 	c.closeRecording(ctx)
+}
+
+// writeRecord hands over the call's one record.
+func (c *Call) writeRecord(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, releaseTime)
+	defer cancel()
 	c.log.Info("call over", "queue", c.record.Queue, "end", c.record.End, "waiting", c.record.Waiting.Round(time.Millisecond),
 		"talking", c.record.Talking.Round(time.Millisecond))
 	if err := c.Records.Close(ctx, c.record); err != nil {

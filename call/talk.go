@@ -30,6 +30,8 @@ func offering(ctx context.Context, c *Call) phase {
 			default:
 				c.whileWaiting(ctx, ev)
 			}
+		case <-c.tooLong:
+			return c.over(EndMaxLength, "", CauseNormal)
 		case <-ctx.Done():
 			return c.stopped(ctx)
 		}
@@ -70,6 +72,9 @@ func (c *Call) rang(ctx context.Context, o Offer, ev Rang) phase {
 		if ctx.Err() != nil {
 			return c.stopped(ctx)
 		}
+		if errors.Is(ev.Err, ErrUnavailable) {
+			c.log.Error("agent not rung", "agent", o.Agent, "err", ev.Err)
+		}
 		c.settle(ctx, outcome(ev.Err))
 		return queued
 	}
@@ -88,6 +93,8 @@ func outcome(err error) OfferOutcome {
 		return OfferTimeout
 	case errors.Is(err, ErrRejected):
 		return OfferRejected
+	case errors.Is(err, ErrUnavailable): // our fault: the agent has missed nothing
+		return OfferCanceled
 	default:
 		return OfferRescinded
 	}
@@ -105,8 +112,8 @@ func (c *Call) join(agent Leg) {
 	}
 	c.note(Moment{What: WhatJoined, Leg: agent.ID(), Agent: c.offer.Agent})
 	agent.Attach(c.inbox)
-	c.joinSound()
 	c.tap()
+	c.arrangeSound()
 	c.caller.Tell(News{Agent: c.offer.Agent})
 }
 
@@ -129,8 +136,6 @@ func (c *Call) tap() {
 
 // talking lasts until either side leaves.
 func talking(ctx context.Context, c *Call) phase {
-	tooLong, cancel := c.maxLength()
-	defer cancel()
 	for {
 		select {
 		case ev := <-c.inbox.Events():
@@ -142,15 +147,13 @@ func talking(ctx context.Context, c *Call) phase {
 				if c.agent != nil && ev.Leg == c.agent.ID() {
 					return c.agentLeft(ctx, ev.Cause)
 				}
-			case LegHeld:
-				c.held(ev)
 			case recordingOpened:
 				c.recordingIsOpen(ev)
 				c.tap()
 			default:
 				c.discard(ctx, ev)
 			}
-		case <-tooLong:
+		case <-c.tooLong:
 			return c.over(EndMaxLength, "", CauseNormal)
 		case <-ctx.Done():
 			return c.stopped(ctx)
@@ -168,6 +171,7 @@ func (c *Call) agentLeft(ctx context.Context, cause Cause) phase {
 	c.endTalk(cause)
 	c.settle(ctx, OfferCompleted)
 	c.note(Moment{What: WhatPutBack, Agent: lost, Detail: "agent's phone lost: " + string(cause)})
+	c.waitFrom = time.Now()
 	if err := c.takePlace(ctx, promptResume); err != nil {
 		return c.placeRefused(err)
 	}
@@ -183,25 +187,32 @@ func (c *Call) maxLength() (<-chan time.Time, func()) {
 	return t.C, func() { t.Stop() }
 }
 
-// held acts on a hold or its end, by either side: the recording has a gap while anybody holds.
+// held acts on a hold or its end, by either side and at any time.
 func (c *Call) held(ev LegHeld) {
 	if c.heldBy[ev.Leg] == ev.Held {
-		return
+		return // a session refresh says it again
 	}
 	what := WhatResumed
 	if ev.Held {
 		what = WhatHeld
 		c.heldBy[ev.Leg] = true
-		c.startHold()
 	} else {
 		delete(c.heldBy, ev.Leg)
 	}
 	c.note(Moment{What: what, Leg: ev.Leg})
+	if c.agent != nil {
+		c.arrangeSound()
+	}
+}
+
+// arrangeSound lets the two hear each other, or, while either holds, gives the other music and the recording a gap.
+func (c *Call) arrangeSound() {
 	if len(c.heldBy) == 0 {
 		c.endHold()
 		c.joinSound()
 		return
 	}
+	c.startHold()
 	c.caller.Part()
 	c.holdMusic(c.caller)
 	c.holdMusic(c.agent)
@@ -229,9 +240,8 @@ func (c *Call) startHold() {
 	}
 }
 
-// endHold forgets every hold and counts the time it took.
+// endHold counts the time that a hold took, if there was one.
 func (c *Call) endHold() {
-	clear(c.heldBy)
 	if c.heldAt.IsZero() {
 		return
 	}

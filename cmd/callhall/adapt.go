@@ -100,19 +100,20 @@ type notices struct {
 }
 
 // Notice implements call.Prompts.
-func (n notices) Notice(city call.CityID, language string) (call.Prompt, call.Notice, error) {
+func (n notices) Notice(city call.CityID, language string) (call.NoticeSound, error) {
 	for _, c := range n.cfg.Cities {
 		if c.ID != city {
 			continue
 		}
-		clip, err := n.prompts.Clip(language, c.Recording.Notice)
+		name := c.Recording.Notice
+		clip, err := n.prompts.Clip(language, name)
 		if err != nil {
-			return call.Prompt{}, call.Notice{}, fmt.Errorf("notice of city %s: %w", city, err)
+			return call.NoticeSound{}, fmt.Errorf("notice of city %s: %w", city, err)
 		}
-		return call.Prompt{Name: c.Recording.Notice, Language: language},
-			call.Notice{Prompt: c.Recording.Notice, Language: language, SHA256: clip.SHA256()}, nil
+		return call.NoticeSound{Prompt: call.Prompt{Name: name, Language: language}, Length: clip.Length(),
+			Proof: call.Notice{Prompt: name, Language: language, SHA256: clip.SHA256()}}, nil
 	}
-	return call.Prompt{}, call.Notice{}, fmt.Errorf("notice: no city %s", city)
+	return call.NoticeSound{}, fmt.Errorf("notice: no city %s", city)
 }
 
 // playable is the recordings as the console asks for them.
