@@ -395,7 +395,11 @@ func warm(t *testing.T, h *house) counts {
 	h.recordsAfter("aspen", 0, 1)
 	h.recordsAfter("birch", 0, 1)
 	s.clear()
-	return h.settled()
+	home := h.settled()
+	if home.Ports+home.Legs+home.Calls+home.Waiting+home.Claims != 0 {
+		t.Errorf("after the first calls there is %+v", home)
+	}
+	return home
 }
 
 // tell tells one story and looks at what it leaves.
