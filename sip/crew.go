@@ -1,18 +1,26 @@
 package sip
 
-import "sync"
+import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+)
 
 // A crew is goroutines that the server waits for before it closes its sockets. Once closed it takes nobody in, but
 // where it has heirs: there those who are still in may bring others, to finish what they are about.
 type crew struct {
 	heirs  bool
+	log    *slog.Logger
 	mu     sync.Mutex
 	closed bool
 	busy   int
 	left   chan struct{} // closed when the last one leaves a closed crew
 }
 
-func newCrew(heirs bool) *crew { return &crew{heirs: heirs, left: make(chan struct{})} }
+func newCrew(heirs bool, log *slog.Logger) *crew {
+	return &crew{heirs: heirs, log: log, left: make(chan struct{})}
+}
 
 // enter counts the caller in, unless the crew is closed.
 func (c *crew) enter() bool {
@@ -33,16 +41,26 @@ func (c *crew) leave() {
 	c.settle()
 }
 
-// run calls f on a goroutine of its own. It reports false, and does nothing, when the crew is closed.
+// run calls f on a goroutine of its own. It reports false, and does nothing, when the crew is closed. A panic in f ends
+// f and no call besides its own.
 func (c *crew) run(f func()) bool {
 	if !c.enter() {
 		return false
 	}
 	go func() {
 		defer c.leave()
+		defer c.catch()
 		f()
 	}()
 	return true
+}
+
+// catch is admission's net for goroutines of our own. What was panicked with may quote a message: only its type is
+// logged.
+func (c *crew) catch() {
+	if p := recover(); p != nil {
+		c.log.Error("work beside a call panicked", "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+	}
 }
 
 // close takes nobody in any more. It may be called twice.

@@ -19,6 +19,19 @@ func (r *ringing) fork(ringing context.Context, c contact) result {
 		return result{err: call.ErrUnreachable}
 	}
 	r.server.dialogs.add(agentLeg{l})
+	ended := false
+	defer func() {
+		if !ended { // a panic is on its way: the leg goes, and nothing else
+			l.forget()
+		}
+	}()
+	res := r.call(ringing, l, req)
+	ended = true
+	return res
+}
+
+// call sends the INVITE and stays with it.
+func (r *ringing) call(ringing context.Context, l *leg, req *sip.Request) result {
 	tx, err := r.server.send(ringing, req)
 	if err != nil {
 		l.log.Debug("phone not reached", "err", err)
@@ -131,6 +144,11 @@ func (f *forking) finish(res *sip.Response) result {
 		f.leg.forget()
 		return result{err: ringStatus(res.StatusCode), global: res.StatusCode >= 600}
 	}
+	if !usable(res) { // there is no dialog that it could be acknowledged or hung up in
+		f.leg.log.Warn("phone answered with something malformed")
+		f.abandon()
+		return result{err: call.ErrUnreachable}
+	}
 	f.leg.dialog.establish(res)
 	ack := f.leg.dialog.ack(f.req.CSeq().SeqNo)
 	ack.SetBody(nil)
@@ -172,6 +190,9 @@ func (f *forking) agreed(res *sip.Response) (agreement, error) {
 // repeated is a 2xx that came again, because our ACK was lost, or from a second phone behind the same contact: that
 // one is told that it was too late (RFC 3261 §13.2.2.4).
 func (f *forking) repeated(res *sip.Response, ack *sip.Request) {
+	if !usable(res) {
+		return
+	}
 	if tagOf(res.To().Params) == tagOf(ack.To().Params) {
 		if err := f.server.sendACK(ack); err != nil {
 			f.leg.log.Debug("answer not acknowledged again", "err", err)

@@ -62,6 +62,7 @@ type ringing struct {
 	stream  *media.Stream
 	codecs  []media.Codec
 	results chan result // one for each fork, and room for all: a fork never waits to tell
+	open    int         // forks that have not told yet; run's own
 	decided atomic.Bool // somebody has won, or nobody may any more
 	rang    atomic.Bool // a phone has said that it is there
 }
@@ -81,20 +82,19 @@ func (r *ringing) claim() bool { return r.decided.CompareAndSwap(false, true) }
 
 func (r *ringing) run(ctx context.Context, contacts []contact) (call.Leg, error) {
 	ringing, stop := context.WithCancelCause(ctx)
-	started := 0
 	for _, c := range contacts {
-		if r.server.work.run(func() { r.results <- r.fork(ringing, c) }) {
-			started++
+		if r.server.work.run(func() { r.ring(ringing, c) }) {
+			r.open++
 		}
 	}
-	leg, err := r.outcome(ctx, started)
+	leg, err := r.outcome(ctx)
 	if err == nil {
 		stop(errElsewhere)
 		return leg, nil
 	}
 	if !r.claim() { // a phone answered at this very moment
-		for res := range r.results {
-			if res.leg != nil {
+		for ; r.open > 0; r.open-- {
+			if res := <-r.results; res.leg != nil {
 				stop(errElsewhere)
 				return res.leg, nil
 			}
@@ -104,14 +104,22 @@ func (r *ringing) run(ctx context.Context, contacts []contact) (call.Leg, error)
 	return nil, err
 }
 
+// ring runs a fork, and tells how it ended even if that is a panic.
+func (r *ringing) ring(ringing context.Context, c contact) {
+	res := result{err: call.ErrUnreachable}
+	defer func() { r.results <- res }()
+	res = r.fork(ringing, c)
+}
+
 // outcome waits for the first leg, or for the reason why there is none.
-func (r *ringing) outcome(ctx context.Context, forks int) (call.Leg, error) {
+func (r *ringing) outcome(ctx context.Context) (call.Leg, error) {
 	limit := time.NewTimer(r.offer.Ring)
 	defer limit.Stop()
 	err := call.ErrUnreachable
-	for range forks {
+	for r.open > 0 {
 		select {
 		case res := <-r.results:
+			r.open--
 			switch {
 			case res.leg != nil:
 				return res.leg, nil

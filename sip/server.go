@@ -174,8 +174,8 @@ func New(cfg Config, d Deps) (*Server, error) {
 		registrar: newRegistrar(cfg, offers, d),
 		dialogs:   newDialogs(),
 		arriving:  newArriving(),
-		calls:     newCrew(false),
-		work:      newCrew(true),
+		calls:     newCrew(false, d.Log),
+		work:      newCrew(true, d.Log),
 		closing:   make(chan struct{}),
 	}
 	if s.listeners, err = listen(cfg); err != nil {
