@@ -42,7 +42,9 @@ const maxStep = 5 * time.Minute
 
 // TrustedClock is the last trusted reading plus the time elapsed since on a clock that nobody can set. It follows the
 // wall clock within five minutes, and further only where the kernel says that it is synchronised or a second source
-// agrees. It never goes back, and across a restart never below what it last wrote down.
+// agrees. It never goes back, and across a restart never below what it last wrote down. A machine that was off for a day
+// is the ordinary case of a wall clock that is further ahead: with its clock synchronised it is believed at once, without
+// it stays in doubt until it is.
 type TrustedClock struct {
 	path string
 	from sources
@@ -81,7 +83,7 @@ func openClock(path string, from sources) (*TrustedClock, error) {
 		return nil, fmt.Errorf("clock: %w", err)
 	case kept.boot == from.bootID() && kept.at <= at: // a restart of ours alone: the time away is known
 		c.trusted = kept.trusted.Add(time.Duration(at - kept.at))
-	case c.trusted.Before(kept.trusted): // the wall clock was set back while the machine was off
+	default: // the machine was off, nobody knows how long: read follows the wall clock as far as it may be believed
 		c.trusted = kept.trusted
 	}
 	return c, c.Persist()

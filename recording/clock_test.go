@@ -79,11 +79,41 @@ func TestTrustedClock(t *testing.T) {
 			m.wall = m.wall.Add(15 * day)
 			return reopen()
 		}, time.Minute, 15 * day, false},
-		"the machine was off": {func(m *machine, c *TrustedClock, reopen func() *TrustedClock) *TrustedClock {
-			m.pass(3 * day)
+		"the machine was off for a day: not believed on the wall clock's word alone": {func(m *machine, c *TrustedClock, reopen func() *TrustedClock) *TrustedClock {
+			m.pass(day)
 			m.boot, m.id = time.Second, 2
 			return reopen()
-		}, 3 * day, 3 * day, true},
+		}, 0, day, false},
+		"the machine was off, and it is ten years later": {func(m *machine, c *TrustedClock, reopen func() *TrustedClock) *TrustedClock {
+			m.wall = m.wall.AddDate(10, 0, 0)
+			m.boot, m.id = time.Second, 2
+			return reopen()
+		}, 0, noon.AddDate(10, 0, 0).Sub(noon), false},
+		"the machine was off for as long as a restart takes": {func(m *machine, c *TrustedClock, reopen func() *TrustedClock) *TrustedClock {
+			m.pass(4 * time.Minute)
+			m.boot, m.id = time.Second, 2
+			return reopen()
+		}, 4 * time.Minute, 4 * time.Minute, true},
+		"the machine was off and the kernel stands for the time": {func(m *machine, c *TrustedClock, reopen func() *TrustedClock) *TrustedClock {
+			m.pass(day)
+			m.boot, m.id, m.synced = time.Second, 2, true
+			return reopen()
+		}, day, day, true},
+		"the machine was off and the kernel stands for the time later": {func(m *machine, c *TrustedClock, reopen func() *TrustedClock) *TrustedClock {
+			m.pass(day)
+			m.boot, m.id = time.Second, 2
+			c = reopen()
+			m.pass(time.Minute)
+			m.synced = true
+			return c
+		}, day + time.Minute, day + time.Minute, true},
+		"the machine was off and a second source bears it out": {func(m *machine, c *TrustedClock, reopen func() *TrustedClock) *TrustedClock {
+			m.pass(day)
+			m.boot, m.id = time.Second, 2
+			c = reopen()
+			c.Witness(m.wall)
+			return c
+		}, day, day, true},
 		"the machine was off and its clock went back": {func(m *machine, c *TrustedClock, reopen func() *TrustedClock) *TrustedClock {
 			m.pass(time.Hour)
 			if err := c.Persist(); err != nil {

@@ -14,26 +14,28 @@ import (
 
 const (
 	eraseEvery  = time.Second
-	eraseBatch  = 512 // entries read from the catalogue at once
-	eraseAtOnce = 8   // of these, worked on at the same time
+	tellAgain   = 15 * time.Minute // while erasure fails
+	eraseBatch  = 512              // entries read from the catalogue at once
+	eraseAtOnce = 8                // of these, worked on at the same time
 )
 
 // Limits after the due time (RULES 3.1): bytes an hour.
 const bytesLimit = time.Hour
 
-// eraseLoop erases what falls due, second by second, until ctx ends.
+// eraseLoop erases what falls due, second by second, until ctx ends. What fails is told at once and then at intervals:
+// it is tried each second.
 func (s *Service) eraseLoop(ctx context.Context) {
 	tick := time.NewTicker(eraseEvery)
 	defer tick.Stop()
-	failing := false
+	var told time.Time
 	for {
-		if _, err := s.EraseDue(ctx); err != nil && ctx.Err() == nil {
-			if !failing {
-				s.log.Error("erasure fails and is tried each second", "err", err)
-			}
-			failing = true
-		} else {
-			failing = false
+		_, err := s.EraseDue(ctx)
+		switch {
+		case err == nil:
+			told = time.Time{}
+		case ctx.Err() == nil && time.Since(told) >= tellAgain:
+			s.log.Error("erasure fails and is tried each second", "err", err)
+			told = time.Now()
 		}
 		select {
 		case <-tick.C:
@@ -43,8 +45,16 @@ func (s *Service) eraseLoop(ctx context.Context) {
 	}
 }
 
-// ErrUnconfirmed says that the clocks disagree: nothing past due is played, but no key is destroyed on a doubtful time.
-var ErrUnconfirmed = errors.New("the clocks disagree: nothing is erased until they are confirmed")
+// ErrUnconfirmed says that the clocks disagree: nothing past due is played, but no key is destroyed on a doubtful time. It
+// is what a machine without time synchronisation meets after it was off.
+var ErrUnconfirmed = errors.New("the wall clock and the trusted time disagree and nothing bears either out, so nothing is erased: " +
+	"let the machine's clock be synchronised (timedatectl shows it); where it cannot be, put it right by hand, stop the server, " +
+	"remove the file \"clock\" from its data directory and start again")
+
+// unconfirmed is ErrUnconfirmed with what the clocks say.
+func unconfirmed(c Clock) error {
+	return fmt.Errorf("trusted time %s, latest %s: %w", stamp(c.Now()), stamp(latest(c)), ErrUnconfirmed)
+}
 
 // EraseDue erases every recording that is due: keys first, all of them, then bytes. It returns how many were erased and
 // proved so. What fails stays due and is tried again by the next call. Errors: ErrUnconfirmed, and the stores'.
@@ -52,7 +62,7 @@ func (s *Service) EraseDue(ctx context.Context) (int, error) {
 	s.erasing.Lock()
 	defer s.erasing.Unlock()
 	if !confirmed(s.clock) {
-		return 0, ErrUnconfirmed
+		return 0, unconfirmed(s.clock)
 	}
 	if err := s.destroyMinutes(ctx, s.clock.Now()); err != nil { // needs no catalogue
 		return 0, err

@@ -272,6 +272,9 @@ func TestClocksDisagree(t *testing.T) {
 	if n, err := r.EraseDue(t.Context()); n != 0 || !errors.Is(err, recording.ErrUnconfirmed) {
 		t.Errorf("erased %d in doubt: %v", n, err)
 	}
+	if r.meter("callhall_erasure_clock_confirmed") != 0 {
+		t.Error("the doubt is not shown")
+	}
 	d.sure.Store(true)
 	if n, err := r.EraseDue(t.Context()); n != 1 || err != nil {
 		t.Errorf("erased %d: %v", n, err)

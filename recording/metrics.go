@@ -40,7 +40,8 @@ func newMeters(registry prometheus.Registerer, s *Service) (meters, error) {
 	}
 	m.all = []prometheus.Collector{m.bytes, m.flushSeconds, m.flushFailures, m.uploadFailures, m.dueNow, m.overdue, m.erasures, m.orphans,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "callhall_recordings_active", Help: "Recordings whose call goes on."}, s.countActive),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "callhall_recordings_waiting", Help: "Recordings in the spool that are not stored yet."}, s.countKept)}
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "callhall_recordings_waiting", Help: "Recordings in the spool that are not stored yet."}, s.countKept),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "callhall_erasure_clock_confirmed", Help: "1 while the clocks agree; 0: nothing is erased until they do."}, s.clockConfirmed)}
 	if registry == nil {
 		return m, nil
 	}
@@ -94,6 +95,13 @@ func (s *Service) countActive() float64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return float64(len(s.active))
+}
+
+func (s *Service) clockConfirmed() float64 {
+	if confirmed(s.clock) {
+		return 1
+	}
+	return 0
 }
 
 func (s *Service) countKept() float64 {
