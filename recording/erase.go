@@ -184,9 +184,9 @@ func (s *Service) eraseBytes(ctx context.Context, e Entry) (err error) {
 	if e.KeyDestroyedAt.IsZero() {
 		return fmt.Errorf("erase %s: its key comes first", e.ID)
 	}
-	objects, err := s.storeOf(e.City)
+	objects, err := s.homeOf(e) // another store would say truly that it has nothing
 	if err != nil {
-		return fmt.Errorf("erase %s: %w", e.ID, err)
+		return fmt.Errorf("erase %s: its key is destroyed, its bytes stay: %w", e.ID, err)
 	}
 	name := ObjectName(e.ID)
 	gone, err := objects.Erase(ctx, name)
@@ -198,6 +198,9 @@ func (s *Service) eraseBytes(ctx context.Context, e Entry) (err error) {
 		return fmt.Errorf("erase %s: read back: %w", e.ID, err)
 	}
 	leaf := s.certificate(e, objects, gone, erasedAt, "due")
+	if e.State == StateStored && gone == (Erased{}) {
+		leaf.Facts["found"] = "nothing" // removed by others, or by us before a crash
+	}
 	if err := s.ledger.Append(ctx, e.City, leaf); err != nil {
 		return fmt.Errorf("erase %s: certificate: %w", e.ID, err)
 	}

@@ -7,12 +7,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"callhall/call"
 	"callhall/recording"
+	"callhall/recording/dirstore"
 )
 
 // copyTree keeps a copy of a directory aside, as a backup or a thief would.
@@ -226,6 +228,71 @@ func TestStubbornObject(t *testing.T) {
 	}
 	must(t, os.RemoveAll(path))
 	r.await(first.ID, recording.StateErased)
+}
+
+// A city that was given another store: what lies in the old one is not called damaged, and the new one's true word that it
+// has nothing is no proof that it is erased. With the old store back, it is.
+func TestStoreWasChanged(t *testing.T) {
+	t.Parallel()
+	dir, now := t.TempDir(), &clock{now: start}
+	r := newRig(t, dir, options{clock: now})
+	s := r.keep(1)
+	r.await(s.ID, recording.StateStored)
+	was := r.objects.Place()
+	r.stop()
+
+	moved := options{clock: now, idle: true, objects: func(recording.Objects) recording.Objects {
+		other, err := dirstore.Open(filepath.Join(dir, "other"))
+		must(t, err)
+		return other
+	}}
+	r = newRig(t, dir, moved)
+	if _, err := r.Open(t.Context(), city, s.ID); !errors.Is(err, recording.ErrElsewhere) || errors.Is(err, recording.ErrDamaged) ||
+		!strings.Contains(err.Error(), was) {
+		t.Errorf("opened from another store: %v", err)
+	}
+	places, err := r.ForeignPlaces(t.Context())
+	if err != nil || len(places) != 1 || places[was] != 1 {
+		t.Errorf("elsewhere: %v, %v", places, err)
+	}
+	now.set(s.DueAt)
+	if n, err := r.EraseDue(t.Context()); n != 0 || !errors.Is(err, recording.ErrElsewhere) || !strings.Contains(err.Error(), was) {
+		t.Errorf("erased %d: %v", n, err)
+	}
+	e, err := r.catalog.Get(t.Context(), city, s.ID)
+	must(t, err)
+	if e.State != recording.StateStored || e.Wrapped != nil || e.KeyDestroyedAt.IsZero() || len(r.book.of("recording.erased/1")) != 0 {
+		t.Errorf("%+v, %d certificates", e, len(r.book.of("recording.erased/1")))
+	}
+	if r.meter("callhall_erasure_due") != 1 {
+		t.Error("it is not shown as due")
+	}
+	r.stop()
+
+	r = newRig(t, dir, options{clock: now, idle: true})
+	if n, err := r.EraseDue(t.Context()); n != 1 || err != nil {
+		t.Errorf("erased %d: %v", n, err)
+	}
+	if leaves := r.book.of("recording.erased/1"); len(leaves) != 1 || leaves[0].Facts["versions"] != "1" || leaves[0].Facts["found"] != "" {
+		t.Errorf("%+v", leaves)
+	}
+	if places, err := r.ForeignPlaces(t.Context()); err != nil || len(places) != 0 {
+		t.Errorf("elsewhere: %v, %v", places, err)
+	}
+}
+
+// An object that was gone before we erased it: the certificate says that nothing was found.
+func TestNothingFoundIsSaid(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, t.TempDir(), options{})
+	s := r.keep(1)
+	r.await(s.ID, recording.StateStored)
+	must(t, os.RemoveAll(filepath.Join(r.dir, "objects", "rec")))
+	r.clock.set(s.DueAt)
+	r.await(s.ID, recording.StateErased)
+	if leaves := r.book.of("recording.erased/1"); len(leaves) != 1 || leaves[0].Facts["found"] != "nothing" {
+		t.Errorf("%+v", leaves)
+	}
 }
 
 // doubt is a clock whose readings disagree.

@@ -13,7 +13,7 @@ import (
 )
 
 // Open opens a recording for reading. ctx holds for as long as it is read; the caller closes it. Errors: ErrNotFound,
-// ErrErased, ErrInProgress, ErrDamaged.
+// ErrErased, ErrInProgress, ErrDamaged, ErrElsewhere.
 func (s *Service) Open(ctx context.Context, city call.CityID, id call.RecordingID) (*Playback, error) {
 	e, k, err := s.lookup(ctx, city, id)
 	if err != nil {
@@ -52,6 +52,10 @@ func (s *Service) Play(ctx context.Context, city call.CityID, id call.RecordingI
 
 // openStored opens what is in the object store.
 func (s *Service) openStored(ctx context.Context, e Entry) (*Playback, error) {
+	objects, err := s.homeOf(e)
+	if err != nil {
+		return nil, err
+	}
 	raw, err := parseID(e.ID)
 	if err != nil {
 		return nil, err
@@ -60,10 +64,6 @@ func (s *Service) openStored(ctx context.Context, e Entry) (*Playback, error) {
 	if errors.Is(err, ErrNoKey) {
 		return nil, fmt.Errorf("its key does not open: %w: %w", ErrDamaged, err)
 	}
-	if err != nil {
-		return nil, err
-	}
-	objects, err := s.storeOf(e.City)
 	if err != nil {
 		return nil, err
 	}

@@ -33,6 +33,9 @@ type Objects interface {
 	List(ctx context.Context) iter.Seq2[Object, error]
 	// Kind says in a word what the store is, for certificates: "dir", "s3".
 	Kind() string
+	// Place says which store of its kind it is, the same after each start: "dir:/var/lib/callhall/recordings",
+	// "s3:https://s3.example.gov/recordings". What one place has, another has not.
+	Place() string
 }
 
 // ErrNoStore says that a city has no object store.
@@ -45,6 +48,44 @@ func (s *Service) storeOf(city call.CityID) (Objects, error) {
 		return o, nil
 	}
 	return nil, fmt.Errorf("city %s: %w", city, ErrNoStore)
+}
+
+// ErrElsewhere says that a recording lies in another store than its city has now.
+var ErrElsewhere = errors.New("the recording lies in another store than its city's")
+
+// homeOf is the store that has e, if it is stored. Errors: ErrNoStore, ErrElsewhere.
+func (s *Service) homeOf(e Entry) (Objects, error) {
+	objects, err := s.storeOf(e.City)
+	if err != nil {
+		return nil, err
+	}
+	if foreign(e.State == StateStored, e.Place, objects) {
+		return nil, fmt.Errorf("it was stored in %s, city %s has %s now: %w", e.Place, e.City, objects.Place(), ErrElsewhere)
+	}
+	return objects, nil
+}
+
+// foreign tells whether what is stored in place is not in objects. An entry without a place is taken to be at home.
+func foreign(stored bool, place string, objects Objects) bool {
+	return stored && place != "" && place != objects.Place()
+}
+
+// ForeignPlaces counts, by place, the stored recordings that lie in another store than their city has now, or whose city
+// has none. They cannot be heard, and when they fall due their keys are destroyed and their bytes stay: give their cities
+// that store again, or erase the place by other means.
+func (s *Service) ForeignPlaces(ctx context.Context) (map[string]int, error) {
+	counts, err := s.catalogue.Places(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("recordings in other places: %w", err)
+	}
+	elsewhere := map[string]int{}
+	for _, c := range counts {
+		objects := s.stores[c.City]
+		if objects == nil || foreign(true, c.Place, objects) {
+			elsewhere[c.Place] += c.Count
+		}
+	}
+	return elsewhere, nil
 }
 
 // Object is one thing in a store.
@@ -101,6 +142,7 @@ type Entry struct {
 	Samples   int64
 	Wrapped   []byte // data key, wrapped for the minute of DueAt; nil while open and once destroyed
 	Size      int64  // of the object, once stored
+	Place     string // of the store that has it (Objects.Place), once stored; empty where that was not noted
 	Notice    call.Notice
 	Why       string // what went wrong, if anything did
 
@@ -131,8 +173,9 @@ type Catalogue interface {
 	Open(ctx context.Context, e Entry) error
 	// Seal writes how it ended and its wrapped key, whether or not Open was heard. Errors: ErrErased.
 	Seal(ctx context.Context, e Entry) error
-	// Store notes that its object is stored, size bytes long. Errors: ErrErased, also when its key is destroyed.
-	Store(ctx context.Context, city call.CityID, id call.RecordingID, size int64) error
+	// Store notes that its object is stored in that place, size bytes long. Errors: ErrErased, also when its key is
+	// destroyed.
+	Store(ctx context.Context, city call.CityID, id call.RecordingID, place string, size int64) error
 	// DestroyKey removes the wrapped key so that no copy stays in the database's files. at is the first time it was
 	// asked: asked again, it keeps the earlier one.
 	DestroyKey(ctx context.Context, city call.CityID, id call.RecordingID, at time.Time) error
@@ -147,8 +190,17 @@ type Catalogue interface {
 	Find(ctx context.Context, id call.RecordingID) (Entry, error)
 	// Due lists recordings of every city that are due at t and not buried, the longest due first, limit at most.
 	Due(ctx context.Context, t time.Time, limit int) ([]Entry, error)
+	// Places counts what is stored, by city and place.
+	Places(ctx context.Context) ([]PlaceCount, error)
 	// Unfinished lists what is open or sealed on a node.
 	Unfinished(ctx context.Context, node string) ([]Entry, error)
+}
+
+// PlaceCount says how many stored recordings of a city lie in a place.
+type PlaceCount struct {
+	City  call.CityID
+	Place string
+	Count int
 }
 
 // ErrNoKey says that the ring has no key for that minute (any more), or that it does not open what was given.

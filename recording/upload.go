@@ -114,7 +114,7 @@ func (s *Service) store(ctx context.Context, k *kept) error {
 	}
 	err = s.verify(ctx, objects, e, g.size)
 	if err == nil {
-		err = s.catalogue.Store(ctx, e.City, e.ID, g.size)
+		err = s.catalogue.Store(ctx, e.City, e.ID, objects.Place(), g.size)
 	}
 	switch {
 	case err == nil:

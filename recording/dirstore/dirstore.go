@@ -21,18 +21,32 @@ const unfinished = ".new-"
 var _ recording.Objects = (*Store)(nil)
 
 // Store is a directory of recordings. It implements recording.Objects.
-type Store struct{ dir string }
+type Store struct {
+	dir  string
+	real string // dir without links, from the root
+}
 
 // Open uses dir, making it if need be.
 func Open(dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("recordings: %w", err)
 	}
-	return &Store{dir: dir}, nil
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("recordings: %w", err)
+	}
+	real, err := filepath.EvalSymlinks(abs)
+	if err != nil {
+		return nil, fmt.Errorf("recordings: %w", err)
+	}
+	return &Store{dir: dir, real: real}, nil
 }
 
 // Kind implements recording.Objects.
 func (s *Store) Kind() string { return "dir" }
+
+// Place implements recording.Objects. A directory is the same by whatever link it is reached.
+func (s *Store) Place() string { return "dir:" + s.real }
 
 // path is where name lies. Errors: a name that leads out of the directory, or to an unfinished file.
 func (s *Store) path(name string) (string, error) {

@@ -24,6 +24,24 @@ func open(t *testing.T, dir string) *Store {
 	return s
 }
 
+// However a directory is written, it is one place.
+func TestPlaceIsCanonical(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(filepath.Dir(dir))
+	for _, way := range []string{dir, dir + "/", filepath.Join(dir, "x", ".."), link, "./" + filepath.Base(dir)} {
+		if got := open(t, way).Place(); got != "dir:"+dir {
+			t.Errorf("%s: %s", way, got)
+		}
+	}
+}
+
 func TestNamesStayInside(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "in"))
 	for _, name := range []string{"", ".", "../out", "rec/../../out", "/etc/passwd", "rec/aa/.new-rec_x-1"} {

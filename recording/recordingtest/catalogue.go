@@ -20,6 +20,7 @@ func TestCatalogue(t *testing.T, open func(*testing.T) recording.Catalogue) {
 	t.Run("nothing goes back", func(t *testing.T) { forward(t, open(t)) })
 	t.Run("one city does not see another's", func(t *testing.T) { cities(t, open(t)) })
 	t.Run("due in order, keys first", func(t *testing.T) { due(t, open(t)) })
+	t.Run("counted by place", func(t *testing.T) { places(t, open(t)) })
 	t.Run("unfinished by node", func(t *testing.T) { unfinished(t, open(t)) })
 }
 
@@ -62,8 +63,8 @@ func life(t *testing.T, c recording.Catalogue) {
 	e = sealed(e, began.Add(time.Minute))
 	must(t, c.Seal(ctx, e))
 	want(t, c, e)
-	must(t, c.Store(ctx, e.City, e.ID, 999))
-	e.State, e.Size = recording.StateStored, 999
+	must(t, c.Store(ctx, e.City, e.ID, "dir:/one", 999))
+	e.State, e.Size, e.Place = recording.StateStored, 999, "dir:/one"
 	want(t, c, e)
 	must(t, c.DestroyKey(ctx, e.City, e.ID, e.DueAt))
 	must(t, c.DestroyKey(ctx, e.City, e.ID, e.DueAt.Add(time.Hour))) // the first time stands
@@ -95,14 +96,14 @@ func forward(t *testing.T, c recording.Catalogue) {
 	must(t, c.Open(ctx, e))
 	want(t, c, e)
 	must(t, c.DestroyKey(ctx, e.City, e.ID, e.DueAt))
-	if err := c.Store(ctx, e.City, e.ID, 1); !errors.Is(err, recording.ErrErased) {
+	if err := c.Store(ctx, e.City, e.ID, "dir:/one", 1); !errors.Is(err, recording.ErrErased) {
 		t.Errorf("store without a key: %v", err)
 	}
 	must(t, c.Bury(ctx, e.City, e.ID, e.DueAt, "cert"))
 	if err := c.Seal(ctx, e); !errors.Is(err, recording.ErrErased) {
 		t.Errorf("seal of the buried: %v", err)
 	}
-	if err := c.Store(ctx, e.City, e.ID, 1); !errors.Is(err, recording.ErrErased) {
+	if err := c.Store(ctx, e.City, e.ID, "dir:/one", 1); !errors.Is(err, recording.ErrErased) {
 		t.Errorf("store of the buried: %v", err)
 	}
 	must(t, c.Open(ctx, e))
@@ -126,7 +127,7 @@ func cities(t *testing.T, c recording.Catalogue) {
 	other.City, other.Wrapped = "helena", []byte("theirs")
 	for what, err := range map[string]error{
 		"seal":    c.Seal(ctx, other),
-		"store":   c.Store(ctx, "helena", e.ID, 1),
+		"store":   c.Store(ctx, "helena", e.ID, "dir:/one", 1),
 		"destroy": c.DestroyKey(ctx, "helena", e.ID, began),
 		"bury":    c.Bury(ctx, "helena", e.ID, began, ""),
 	} {
@@ -174,6 +175,31 @@ func due(t *testing.T, c recording.Catalogue) {
 	}
 }
 
+func places(t *testing.T, c recording.Catalogue) {
+	ctx := t.Context()
+	must(t, c.Seal(ctx, sealed(opened("aspen"), began))) // in no store yet
+	for i, place := range []string{"dir:/one", "dir:/one", "dir:/two", "dir:/two"} {
+		e := sealed(opened(call.CityID([]string{"aspen", "aspen", "aspen", "helena"}[i])), began)
+		must(t, c.Seal(ctx, e))
+		must(t, c.Store(ctx, e.City, e.ID, place, 1))
+	}
+	gone := sealed(opened("aspen"), began)
+	must(t, c.Seal(ctx, gone))
+	must(t, c.Store(ctx, gone.City, gone.ID, "dir:/one", 1))
+	must(t, c.Bury(ctx, gone.City, gone.ID, gone.DueAt, "cert"))
+	counts, err := c.Places(ctx)
+	must(t, err)
+	got := map[recording.PlaceCount]bool{}
+	for _, n := range counts {
+		got[n] = true
+	}
+	want := map[recording.PlaceCount]bool{{City: "aspen", Place: "dir:/one", Count: 2}: true,
+		{City: "aspen", Place: "dir:/two", Count: 1}: true, {City: "helena", Place: "dir:/two", Count: 1}: true}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("places (-want +got):\n%s", diff)
+	}
+}
+
 func unfinished(t *testing.T, c recording.Catalogue) {
 	ctx := t.Context()
 	open, sealed1, stored, elsewhere := opened("aspen"), sealed(opened("helena"), began), sealed(opened("aspen"), began), opened("aspen")
@@ -181,7 +207,7 @@ func unfinished(t *testing.T, c recording.Catalogue) {
 	must(t, c.Open(ctx, open))
 	must(t, c.Seal(ctx, sealed1))
 	must(t, c.Seal(ctx, stored))
-	must(t, c.Store(ctx, stored.City, stored.ID, 1))
+	must(t, c.Store(ctx, stored.City, stored.ID, "dir:/one", 1))
 	must(t, c.Open(ctx, elsewhere))
 	got, err := c.Unfinished(ctx, "n1")
 	must(t, err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"callhall/call"
@@ -16,6 +17,7 @@ import (
 // TestObjects runs the contract of recording.Objects. open gives an empty store.
 func TestObjects(t *testing.T, open func(*testing.T) recording.Objects) {
 	t.Run("what is put is got, whole and by ranges", func(t *testing.T) { ranges(t, open(t)) })
+	t.Run("a place has one name", func(t *testing.T) { place(t, open(t), open(t)) })
 	t.Run("a second put replaces", func(t *testing.T) { replace(t, open(t)) })
 	t.Run("absence has a name", func(t *testing.T) { absence(t, open(t)) })
 	t.Run("a put that fails leaves nothing to see", func(t *testing.T) { failedPut(t, open(t)) })
@@ -70,6 +72,12 @@ func ranges(t *testing.T, s recording.Objects) {
 	info, err := s.Stat(t.Context(), name)
 	if err != nil || info.Size != 100_000 || info.Name != name {
 		t.Errorf("stat: %+v, %v", info, err)
+	}
+}
+
+func place(t *testing.T, one, other recording.Objects) {
+	if p := one.Place(); !strings.HasPrefix(p, one.Kind()+":") || p == one.Kind()+":" || p == other.Place() {
+		t.Errorf("place %q, another one's %q", p, other.Place())
 	}
 }
 

@@ -49,6 +49,7 @@ type Store struct {
 	client    *minio.Client
 	transport *http.Transport
 	bucket    string
+	place     string
 }
 
 // Open connects and checks that the bucket is there. The caller closes the store.
@@ -97,7 +98,7 @@ func dial(cfg Config) (*Store, error) {
 		Transport:  transport,
 		MaxRetries: retries,
 	})
-	return &Store{client: client, transport: transport, bucket: cfg.Bucket}, err
+	return &Store{client: client, transport: transport, bucket: cfg.Bucket, place: placeOf(u, cfg.Bucket)}, err
 }
 
 // readKey reads a key that others may not read.
@@ -167,6 +168,16 @@ func (s *Store) ensure(ctx context.Context, cfg Config) error {
 
 // Kind implements recording.Objects.
 func (s *Store) Kind() string { return "s3" }
+
+// Place implements recording.Objects.
+func (s *Store) Place() string { return s.place }
+
+// placeOf names a bucket in one way, however its endpoint was written.
+func placeOf(endpoint *url.URL, bucket string) string {
+	host := strings.ToLower(endpoint.Host)
+	host = strings.TrimSuffix(host, map[string]string{"https": ":443", "http": ":80"}[endpoint.Scheme])
+	return "s3:" + endpoint.Scheme + "://" + host + "/" + bucket
+}
 
 // Put implements recording.Objects. Each request carries the MD5 of its bytes, which the store compares: MD5 because
 // every store knows it, and against line noise only; the recording's own seal is what finds tampering.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +29,22 @@ import (
 func TestContract(t *testing.T) {
 	g := startGateway(t)
 	recordingtest.TestObjects(t, func(t *testing.T) recording.Objects { return g.open(t) })
+}
+
+// However an endpoint is written, a bucket is one place.
+func TestPlaceIsCanonical(t *testing.T) {
+	for endpoint, want := range map[string]string{
+		"https://s3.example.gov":      "s3:https://s3.example.gov/calls",
+		"https://S3.Example.gov:443/": "s3:https://s3.example.gov/calls",
+		"http://127.0.0.1:80":         "s3:http://127.0.0.1/calls",
+		"http://127.0.0.1:7070":       "s3:http://127.0.0.1:7070/calls",
+		"https://s3.example.gov:80":   "s3:https://s3.example.gov:80/calls",
+	} {
+		u, err := url.Parse(endpoint)
+		if err != nil || placeOf(u, "calls") != want {
+			t.Errorf("%s: %s, %v", endpoint, placeOf(u, "calls"), err)
+		}
+	}
 }
 
 // gateway is a versitygw process of this test.

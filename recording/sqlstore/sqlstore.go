@@ -39,10 +39,10 @@ func New(ctx context.Context, db *sqldb.DB) (*Store, error) {
 }
 
 const columns = `id, city, call_id, node, state, started_at, ended_at, due_at, samples, size, wrapped_key, notice, why,
-	key_destroyed_at, erased_at, certificate`
+	key_destroyed_at, erased_at, certificate, place`
 
 const insert = `INSERT INTO recordings (` + columns + `)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, 0, '')`
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, 0, '', '')`
 
 func insertArgs(e recording.Entry) ([]any, error) {
 	notice, err := json.Marshal(e.Notice)
@@ -84,9 +84,9 @@ func (s *Store) Seal(ctx context.Context, e recording.Entry) error {
 }
 
 // Store implements recording.Catalogue.
-func (s *Store) Store(ctx context.Context, city call.CityID, id call.RecordingID, size int64) error {
-	return s.change(ctx, city, id, "store", `UPDATE recordings SET state = 3, size = $3
-		WHERE city = $1 AND id = $2 AND state IN (2, 3) AND key_destroyed_at = 0`, string(city), string(id), size)
+func (s *Store) Store(ctx context.Context, city call.CityID, id call.RecordingID, place string, size int64) error {
+	return s.change(ctx, city, id, "store", `UPDATE recordings SET state = 3, size = $3, place = $4
+		WHERE city = $1 AND id = $2 AND state IN (2, 3) AND key_destroyed_at = 0`, string(city), string(id), size, place)
 }
 
 // DestroyKey implements recording.Catalogue.
@@ -181,6 +181,23 @@ func (s *Store) Due(ctx context.Context, t time.Time, limit int) ([]recording.En
 	return append(keys, bytes...), nil
 }
 
+// Places implements recording.Catalogue.
+func (s *Store) Places(ctx context.Context) (counts []recording.PlaceCount, err error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT city, place, COUNT(*) FROM recordings WHERE state = 3 GROUP BY city, place`)
+	if err != nil {
+		return nil, fmt.Errorf("recordings by place: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var c recording.PlaceCount
+		if err := rows.Scan(&c.City, &c.Place, &c.Count); err != nil {
+			return nil, fmt.Errorf("recordings by place: %w", err)
+		}
+		counts = append(counts, c)
+	}
+	return counts, rows.Err()
+}
+
 // Unfinished implements recording.Catalogue.
 func (s *Store) Unfinished(ctx context.Context, node string) ([]recording.Entry, error) {
 	entries, err := s.list(ctx, `SELECT `+columns+` FROM recordings WHERE state IN (1, 2) AND node = $1 ORDER BY id`, node)
@@ -211,7 +228,7 @@ func read(rows *sql.Rows) (e recording.Entry, err error) {
 	var started, ended, due, destroyed, erased int64
 	var wrapped, notice string
 	err = rows.Scan(&e.ID, &e.City, &e.Call, &e.Node, &e.State, &started, &ended, &due, &e.Samples, &e.Size, &wrapped, &notice,
-		&e.Why, &destroyed, &erased, &e.Certificate)
+		&e.Why, &destroyed, &erased, &e.Certificate, &e.Place)
 	if err != nil {
 		return e, err
 	}
