@@ -87,6 +87,39 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// Killed between a recording's end and its record's: what was kept is told of its call, sealed, stored or even erased.
+func TestEndedButNotInTheRecord(t *testing.T) {
+	t.Parallel()
+	dir, now := t.TempDir(), &clock{now: start}
+	r := newRig(t, dir, options{clock: now, idle: true})
+	id, began := call.NewID(), time.Now()
+	rec, err := r.Start(t.Context(), city, id, call.Notice{Prompt: "notice", Language: "en"})
+	must(t, err)
+	say(rec, began, 0, 100)
+	want := closeIdle(t, r, rec)
+	r.stop()
+	again := func(o options, state recording.State) {
+		t.Helper()
+		r := newRig(t, dir, o)
+		defer r.stop()
+		r.await(want.ID, state)
+		got, ok, err := r.OfCall(t.Context(), city, id)
+		if err != nil || !ok || got != want {
+			t.Errorf("%v: %+v, %v, %v, want %+v", state, got, ok, err, want)
+		}
+		if _, ok, err := r.OfCall(t.Context(), "helena", id); err != nil || ok {
+			t.Errorf("for another city: %v, %v", ok, err)
+		}
+		if _, ok, err := r.OfCall(t.Context(), city, call.NewID()); err != nil || ok {
+			t.Errorf("of a call that was not recorded: %v, %v", ok, err)
+		}
+	}
+	again(options{clock: now, idle: true}, recording.StateSealed)
+	again(options{clock: now}, recording.StateStored)
+	now.set(want.DueAt)
+	again(options{clock: now}, recording.StateErased)
+}
+
 // kill runs a victim in dir and kills it after so many packets.
 func kill(t *testing.T, dir string, packets int) (ids []call.RecordingID, given int) {
 	t.Helper()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -224,6 +225,22 @@ func (s *Service) Status(ctx context.Context, city call.CityID, id call.Recordin
 	}
 	e.Wrapped = nil
 	return Status{Entry: e, Length: length(e.Samples), Playable: s.playable(e) == nil}, nil
+}
+
+// OfCall says what is kept of a call whose end its record has missed: the summary that Close would have given, of the
+// latest recording if there are several. ok is false when the catalogue knows of none. It is asked after Recover.
+func (s *Service) OfCall(ctx context.Context, city call.CityID, id call.ID) (sum call.RecordingSummary, ok bool, err error) {
+	entries, err := s.catalogue.OfCall(ctx, city, id)
+	if err != nil {
+		return sum, false, fmt.Errorf("recording of %s: %w", id, err)
+	}
+	for _, e := range slices.Backward(entries) {
+		if e.DueAt.IsZero() {
+			continue // nothing was kept
+		}
+		return e.summary(), true, nil
+	}
+	return sum, false, nil
 }
 
 // lookup finds a recording of this city: among those whose bytes are in the spool, or else in the catalogue.

@@ -188,6 +188,8 @@ type Catalogue interface {
 	Get(ctx context.Context, city call.CityID, id call.RecordingID) (Entry, error)
 	// Find is Get for one who has only an object's name: the eraser's sweep. The entry names the city.
 	Find(ctx context.Context, id call.RecordingID) (Entry, error)
+	// OfCall lists the recordings of a call, in the order in which they began.
+	OfCall(ctx context.Context, city call.CityID, id call.ID) ([]Entry, error)
 	// Due lists recordings of every city that are due at t and not buried, the longest due first, limit at most.
 	Due(ctx context.Context, t time.Time, limit int) ([]Entry, error)
 	// Places counts what is stored, by city and place.

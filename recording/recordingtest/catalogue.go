@@ -20,6 +20,7 @@ func TestCatalogue(t *testing.T, open func(*testing.T) recording.Catalogue) {
 	t.Run("nothing goes back", func(t *testing.T) { forward(t, open(t)) })
 	t.Run("one city does not see another's", func(t *testing.T) { cities(t, open(t)) })
 	t.Run("due in order, keys first", func(t *testing.T) { due(t, open(t)) })
+	t.Run("found by call", func(t *testing.T) { ofCall(t, open(t)) })
 	t.Run("counted by place", func(t *testing.T) { places(t, open(t)) })
 	t.Run("unfinished by node", func(t *testing.T) { unfinished(t, open(t)) })
 }
@@ -172,6 +173,25 @@ func due(t *testing.T, c recording.Catalogue) {
 		if !bytes.Equal(bytes.Join(is, nil), bytes.Join(should, nil)) {
 			t.Errorf("due at %v, %d at most: %d entries, want %v", q.at, q.limit, len(got), q.want)
 		}
+	}
+}
+
+func ofCall(t *testing.T, c recording.Catalogue) {
+	ctx := t.Context()
+	second := sealed(opened("aspen"), began.Add(time.Hour))
+	second.StartedAt = began.Add(time.Minute)
+	first, others := sealed(opened("aspen"), began.Add(time.Second)), sealed(opened("aspen"), began)
+	first.Call = second.Call
+	for _, e := range []recording.Entry{second, first, others} {
+		must(t, c.Seal(ctx, e))
+	}
+	got, err := c.OfCall(ctx, "aspen", first.Call)
+	must(t, err)
+	if diff := cmp.Diff([]recording.Entry{first, second}, got); diff != "" {
+		t.Errorf("of one call (-want +got):\n%s", diff)
+	}
+	if got, err := c.OfCall(ctx, "helena", first.Call); err != nil || len(got) != 0 {
+		t.Errorf("for another city: %+v, %v", got, err)
 	}
 }
 

@@ -165,6 +165,16 @@ func (s *Store) one(ctx context.Context, id call.RecordingID, query string, args
 	return entries[0], nil
 }
 
+// OfCall implements recording.Catalogue.
+func (s *Store) OfCall(ctx context.Context, city call.CityID, id call.ID) ([]recording.Entry, error) {
+	entries, err := s.list(ctx, `SELECT `+columns+` FROM recordings WHERE call_id = $1 AND city = $2 ORDER BY started_at, id`,
+		string(id), string(city))
+	if err != nil {
+		return nil, fmt.Errorf("recordings of call %s: %w", id, err)
+	}
+	return entries, nil
+}
+
 // Due implements recording.Catalogue. Those that still have a key come first, so that bytes which cannot be removed now
 // keep no key alive.
 func (s *Store) Due(ctx context.Context, t time.Time, limit int) ([]recording.Entry, error) {

@@ -1,0 +1,2 @@
+-- +goose Up
+CREATE INDEX recordings_call ON recordings (call_id);
