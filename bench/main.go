@@ -16,9 +16,12 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 func main() {
+	unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}) // no server that is measured leaves a core file, which could hold calls
 	err := run(os.Args[1:])
 	switch {
 	case errors.Is(err, flag.ErrHelp):

@@ -59,8 +59,8 @@ func (c agentCmd) serve(ctx context.Context, p *phone.Phone, t *terminal) error 
 		}}
 	var loops sync.WaitGroup
 	ended := make(chan error, 2)
+	policy.Ready = func() { loops.Go(func() { ended <- p.Register(ctx, c.registered(say)) }) }
 	loops.Go(func() { ended <- p.Serve(ctx, policy) })
-	loops.Go(func() { ended <- p.Register(ctx, c.registered(say)) })
 	err := c.until(ctx, over, ended)
 	stop()
 	loops.Wait()

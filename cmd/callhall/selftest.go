@@ -56,16 +56,17 @@ func (h *helpers) builtIn(ctx context.Context, a *app, agent AgentConfig) error 
 	up := make(chan struct{}, 1)
 	done := make(chan struct{})
 	var loops sync.WaitGroup
-	loops.Go(func() {
+	register := func() {
 		registered <- p.Register(ctx, func(time.Time) {
 			select {
 			case up <- struct{}{}:
 			default:
 			}
 		})
-	})
+	}
+	policy := phone.Policy{AutoAnswer: builtInRing, Audio: phone.Audio{Echo: true}, Ready: func() { loops.Go(register) }}
 	loops.Go(func() {
-		if err := p.Serve(ctx, phone.Policy{AutoAnswer: builtInRing, Audio: phone.Audio{Echo: true}}); err != nil {
+		if err := p.Serve(ctx, policy); err != nil {
 			a.log.Error("built-in agent stopped", "agent", agent.ID, "err", err)
 		}
 	})

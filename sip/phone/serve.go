@@ -18,6 +18,8 @@ type Policy struct {
 	// Ring is told of every call that rings, before it is answered. It must not block; the call's events tell the
 	// rest. It may be nil.
 	Ring func(c *Call)
+	// Ready is called once calls are taken: the time to register. It may be nil.
+	Ready func()
 }
 
 // Serve takes calls until ctx ends; then it hangs up those that it took and returns when they are over. One Serve at a
@@ -37,6 +39,9 @@ func (p *Phone) Serve(ctx context.Context, policy Policy) error {
 	shift := &shift{Policy: policy, ctx: ctx}
 	p.policy = shift
 	p.mu.Unlock()
+	if policy.Ready != nil {
+		policy.Ready()
+	}
 	<-ctx.Done()
 	p.mu.Lock()
 	p.policy = nil
