@@ -70,11 +70,9 @@ func (s *Server) arrive(ctx context.Context, req *sip.Request, tx sip.ServerTran
 	defer leg.HangUp(call.CauseInternal) // a call that was hung up or lost does not notice
 	leg.ring()
 	caller, err := s.deps.Identities.Capture(ctx, entry.City, id, identityHeaders(req, trunk.TrustIdentity), trunk.TrustIdentity)
-	if err != nil {
-		s.counts.refuse(refusedNoIdentity)
-		s.log.Error("caller's number not kept, call refused", "call", id, "trunk", trunk.ID, "err", err)
-		leg.Refuse(call.CauseInternal)
-		return
+	if err != nil { // whoever calls is served; their number is then not to be had later
+		s.counts.identitiesLost.Inc()
+		s.log.Error("caller's number not kept", "call", id, "trunk", trunk.ID, "err", err)
 	}
 	s.deps.Switchboard.Take(ctx, call.Arrival{
 		ID: id, City: entry.City, Trunk: trunk.ID, Entry: entry.Number, Queue: entry.Queue, Language: entry.Language,

@@ -15,16 +15,17 @@ type counts struct {
 	requests  *prometheus.CounterVec
 	responses *prometheus.CounterVec
 	refused   *prometheus.CounterVec
+
+	identitiesLost prometheus.Counter
 }
 
 // Reasons for which a call from outside is refused before there is a call.
 const (
-	refusedSource     = "unknown-source"
-	refusedEntry      = "unknown-entry"
-	refusedOverload   = "overload"
-	refusedDraining   = "draining"
-	refusedMalformed  = "malformed"
-	refusedNoIdentity = "identity-not-kept"
+	refusedSource    = "unknown-source"
+	refusedEntry     = "unknown-entry"
+	refusedOverload  = "overload"
+	refusedDraining  = "draining"
+	refusedMalformed = "malformed"
 )
 
 // newCounts registers the counters with r, which may be nil.
@@ -39,11 +40,14 @@ func newCounts(r prometheus.Registerer) (*counts, error) {
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "callhall_sip_calls_refused_total", Help: "INVITEs that did not become a call, by reason.",
 		}, []string{"reason"}),
+		identitiesLost: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "callhall_sip_identities_lost_total", Help: "Calls that were served though the caller's number could not be kept.",
+		}),
 	}
 	if r == nil {
 		return c, nil
 	}
-	for _, collector := range []prometheus.Collector{c.requests, c.responses, c.refused} {
+	for _, collector := range []prometheus.Collector{c.requests, c.responses, c.refused, c.identitiesLost} {
 		if err := r.Register(collector); err != nil {
 			return nil, err
 		}
