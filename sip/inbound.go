@@ -65,7 +65,7 @@ func (l *callerLeg) ring() {
 }
 
 // Answer accepts the call. Where our 200 has to offer, it waits for the ACK that answers, since no sound can flow
-// before. Errors: call.ErrLegGone, call.ErrNoMedia.
+// before. Errors: call.ErrLegGone, call.ErrNoMedia, call.ErrUnavailable.
 func (l *callerLeg) Answer(ctx context.Context) error {
 	stream, err := l.server.lease(nil)
 	if err != nil {

@@ -72,7 +72,8 @@ func (l *leg) Attach(in *call.Inbox) {
 	}
 }
 
-// lease takes a port for the leg, on the packet loop of near where there is one.
+// lease takes a port for the leg, on the packet loop of near where there is one. Errors: call.ErrUnavailable, which has
+// been logged.
 func (s *Server) lease(near call.Leg) (*media.Stream, error) {
 	var beside *media.Stream
 	if other, ok := near.(party); ok {
@@ -80,7 +81,8 @@ func (s *Server) lease(near call.Leg) (*media.Stream, error) {
 	}
 	stream, err := s.deps.Media.Lease(beside)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", call.ErrNoMedia, err)
+		s.log.Error("no port for a party's sound: calls are refused", "err", err)
+		return nil, fmt.Errorf("no port for sound: %w: %w", call.ErrUnavailable, err)
 	}
 	return stream, nil
 }
