@@ -102,7 +102,8 @@ type Switchboard interface {
 
 // Identities keeps callers' numbers.
 type Identities interface {
-	// Capture seals what the headers say of the caller. What it returns has no digits, and is durable.
+	// Capture seals what the headers say of the caller. What it returns has no digits, and is durable. With an error
+	// the Caller is right all the same; only the number is not to be had later.
 	Capture(ctx context.Context, city call.CityID, id call.ID, h ani.Headers, trusted bool) (ani.Caller, error)
 }
 
@@ -160,14 +161,13 @@ func New(cfg Config, d Deps) (*Server, error) {
 		return nil, fmt.Errorf("sip: %w", err)
 	}
 	quiet := slog.New(newLogHandler(d.Log.Handler()))
-	sip.SetDefaultLogger(quiet) // what sipgo logs past the loggers it is given
 	gate := newGate(trunks, d.Now)
 	ua, err := newUserAgent(gate, quiet)
 	if err != nil {
 		return nil, fmt.Errorf("sip: %w", err)
 	}
 	s := &Server{
-		cfg: cfg, deps: d, log: d.Log, secret: []byte(rand.Text()),
+		cfg: cfg, deps: d, log: d.Log, quiet: quiet, secret: []byte(rand.Text()),
 		timers: timers{t1: 500 * time.Millisecond, t2: 4 * time.Second, stray: 200 * time.Millisecond},
 		ua:     ua, trunks: trunks, gate: gate,
 		admission: newAdmission(cfg, d),

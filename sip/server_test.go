@@ -1,14 +1,17 @@
 package sip
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -16,7 +19,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"callhall/ani"
 	"callhall/call"
+	"callhall/media"
 )
 
 func TestStrangersAreTurnedAway(t *testing.T) {
@@ -429,5 +434,96 @@ func TestRefusedCallsAreCounted(t *testing.T) {
 	}
 	if got["callhall_sip_requests_total in INVITE udp"] != 2 {
 		t.Errorf("requests: %v", got)
+	}
+}
+
+// A brokenVault cannot keep anything.
+type brokenVault struct{}
+
+func (brokenVault) Capture(_ context.Context, _ call.CityID, id call.ID, _ ani.Headers, _ bool) (ani.Caller, error) {
+	return ani.Caller{Call: id, Status: call.CallerWithheld, Verstat: call.VerstatPassed}, errors.New("disk full")
+}
+
+func TestCallerIsServedThoughTheNumberIsNotKept(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	st := raise(t, func(_ *Config, d *Deps) { d.Registry, d.Identities = registry, brokenVault{} })
+	d, c := st.talk(st.caller())
+	if c.Caller != call.CallerWithheld || c.Verstat != call.VerstatPassed {
+		t.Errorf("arrival %+v", c.Arrival)
+	}
+	if n := counterOf(t, registry, "callhall_sip_identities_lost_total"); n != 1 {
+		t.Errorf("%v identities lost", n)
+	}
+	d.do("BYE", "")
+	st.empty()
+}
+
+// counterOf is the value of a counter without labels.
+func counterOf(t *testing.T, registry *prometheus.Registry, name string) float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	t.Errorf("there is no %s", name)
+	return 0
+}
+
+// TestNoPortForSound has ports for one party only.
+func TestNoPortForSound(t *testing.T) {
+	few, err := media.Open(media.Config{Addr: netip.MustParseAddr("127.0.0.1"), PortMin: 39000, PortMax: 39001, Log: testLog(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer few.Close()
+	var log syncBuffer
+	st := raise(t, func(_ *Config, d *Deps) { d.Media, d.Log = few, slog.New(slog.NewTextHandler(&log, nil)) })
+	first, _ := st.talk(st.caller())
+	d := st.caller().ready()
+	d.invite(pcmuOffer)
+	c := st.call()
+	if err := c.Leg.Answer(t.Context()); !errors.Is(err, call.ErrUnavailable) || errors.Is(err, call.ErrNoMedia) {
+		t.Errorf("Answer: %v", err)
+	}
+	c.Leg.Refuse(call.CauseUnavailable)
+	if m := d.expect("SIP/2.0 503"); m.get("retry-after") == "" {
+		t.Error("503 without Retry-After")
+	}
+	st.phone("udp")
+	if r := st.outcome(st.ring(t.Context(), patienceOfTests)); !errors.Is(r.err, call.ErrUnavailable) || errors.Is(r.err, call.ErrNoMedia) {
+		t.Errorf("Ring: %v", r.err)
+	}
+	if n := strings.Count(log.String(), "level=ERROR"); n != 2 {
+		t.Errorf("%d errors logged for two failures:\n%s", n, log.String())
+	}
+	first.do("BYE", "")
+}
+
+// A syncBuffer may be written to and read at once.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func TestSipgoIsGivenOurLog(t *testing.T) {
+	if st := raise(t); st.quiet == nil {
+		t.Error("sipgo logs past us")
 	}
 }
