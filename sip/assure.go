@@ -13,7 +13,8 @@ type exchange struct {
 	seq      uint32
 	offering bool          // the 2xx carries our offer: the ACK brings the answer (RFC 3261 §13.2.1)
 	acked    chan struct{} // closed by the ACK
-	done     bool          // under the leg's mu: acked is closed
+	done     bool          // under the leg's mu: acked is closed, or about to be
+	misfit   bool          // likewise: the answer in the ACK was none that we can use
 }
 
 // open tells whether the ACK is still awaited. It is called with the leg's mu held.
@@ -97,11 +98,23 @@ func (l *leg) acknowledge(req *sip.Request) {
 	}
 	x.done = true
 	l.mu.Unlock()
-	ok := !x.offering || l.takeAnswer(req.Body())
-	close(x.acked)
-	if !ok && l.lose(call.CauseNoMedia) {
+	defer close(x.acked)
+	if !x.offering || l.takeAnswer(req.Body()) {
+		return
+	}
+	l.mu.Lock()
+	x.misfit = true
+	l.mu.Unlock()
+	if l.lose(call.CauseNoMedia) {
 		l.goodbye(call.CauseNoMedia)
 	}
+}
+
+// misfit tells whether the ACK of x brought no answer that we can use.
+func (l *leg) misfit(x *exchange) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return x.misfit
 }
 
 // takeAnswer sets the sound as the far side's answer to our offer says.

@@ -65,7 +65,7 @@ func (l *callerLeg) ring() {
 }
 
 // Answer accepts the call. Where our 200 has to offer, it waits for the ACK that answers, since no sound can flow
-// before. Errors: call.ErrLegGone, call.ErrNoMedia, call.ErrUnavailable.
+// before. Errors: call.ErrLegGone, behind the LegEnded that says why, call.ErrNoMedia, call.ErrUnavailable, ctx's.
 func (l *callerLeg) Answer(ctx context.Context) error {
 	stream, err := l.server.lease(nil)
 	if err != nil {
@@ -135,18 +135,22 @@ func (l *callerLeg) notSent(err error) error {
 	return call.ErrLegGone
 }
 
-// awaitAnswer waits for the answer to the offer in our 200.
+// awaitAnswer waits for the answer to the offer in our 200. When the leg is gone, the call has been told why.
 func (l *callerLeg) awaitAnswer(ctx context.Context, x *exchange) error {
 	select {
 	case <-x.acked:
-		if l.sound() == nil {
-			return call.ErrNoMedia
-		}
-		return nil
 	case <-l.over:
-		return call.ErrLegGone
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+	switch {
+	case l.misfit(x):
+		return call.ErrNoMedia
+	case l.sound() == nil:
+		<-l.over
+		return call.ErrLegGone
+	default:
+		return nil
 	}
 }
 

@@ -170,9 +170,48 @@ func TestLateOfferWithoutAnswer(t *testing.T) {
 	if ended := event[call.LegEnded](c); ended.Cause != call.CauseNoMedia {
 		t.Errorf("%+v", ended)
 	}
-	if err := <-answered; err == nil {
-		t.Error("Answer said that sound may flow")
+	if err := <-answered; !errors.Is(err, call.ErrNoMedia) {
+		t.Errorf("Answer: %v", err)
 	}
+	d.say(d.until("BYE "), "200 OK", "")
+	st.empty()
+}
+
+func TestLateOfferWithoutACK(t *testing.T) {
+	st := raise(t)
+	d := st.caller().ready()
+	d.invite("")
+	c := st.call()
+	if err := c.Leg.Answer(t.Context()); !errors.Is(err, call.ErrLegGone) {
+		t.Errorf("Answer: %v", err)
+	}
+	select { // the call asks at once why
+	case ev := <-c.in.Events():
+		if ended, ok := ev.(call.LegEnded); !ok || ended.Cause != call.CauseNoAck {
+			t.Errorf("%T%+v", ev, ev)
+		}
+	default:
+		t.Error("the leg is gone and nobody said why")
+	}
+	d.say(d.until("BYE "), "200 OK", "")
+	st.empty()
+}
+
+func TestLateOfferWhenTheCallIsStopped(t *testing.T) {
+	st := raise(t)
+	d := st.caller().ready()
+	d.invite("")
+	c := st.call()
+	ctx, stop := context.WithCancel(t.Context())
+	answered := make(chan error, 1)
+	go func() { answered <- c.Leg.Answer(ctx) }()
+	ok := d.expect("SIP/2.0 200")
+	stop()
+	if err := <-answered; !errors.Is(err, context.Canceled) {
+		t.Errorf("Answer: %v", err)
+	}
+	c.Leg.HangUp(call.CauseUnavailable)
+	d.accept(ok, pcmuOffer)
 	d.say(d.until("BYE "), "200 OK", "")
 	st.empty()
 }

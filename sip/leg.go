@@ -221,8 +221,17 @@ func (l *leg) Quality() call.Quality {
 	return stream.Quality()
 }
 
-// stop ends the leg's sound and gives its port back. It reports whether this call did it.
+// stop ends the leg without telling the call, which knows. It reports whether this call did it.
 func (l *leg) stop() bool {
+	if !l.halt() {
+		return false
+	}
+	close(l.over)
+	return true
+}
+
+// halt ends the leg's sound and gives its port back, before over is closed.
+func (l *leg) halt() bool {
 	l.mu.Lock()
 	if l.stopped {
 		l.mu.Unlock()
@@ -234,7 +243,6 @@ func (l *leg) stop() bool {
 		l.silence.Stop()
 	}
 	l.mu.Unlock()
-	close(l.over)
 	if stream != nil {
 		quality := stream.Quality()
 		stream.Close()
@@ -245,12 +253,13 @@ func (l *leg) stop() bool {
 	return true
 }
 
-// lose ends a leg that the call did not hang up, and tells it so. It never blocks: it is called from packet loops and
-// with sipgo's transactions locked.
+// lose ends a leg that the call did not hang up, and tells it so; who waits for over finds the cause in the inbox. It
+// never blocks: it is called from packet loops and with sipgo's transactions locked.
 func (l *leg) lose(c call.Cause) bool {
-	if !l.stop() {
+	if !l.halt() {
 		return false
 	}
+	defer close(l.over)
 	ended := call.LegEnded{Leg: l.id, Cause: c}
 	l.mu.Lock()
 	in := l.inbox
