@@ -31,6 +31,7 @@ type Config struct {
 	RequestTimeout time.Duration                  // for a request that does not stream; 0 is 20 s
 	StallTimeout   time.Duration                  // how long a reader may take nothing; 0 is 30 s
 	ShutdownTime   time.Duration                  // what requests get to finish in; 0 is 10 s
+	Profiles       bool                           // the admin listener has profiles too, which show much and cost time
 	Log            *slog.Logger                   // required
 	Registry       *prometheus.Registry           // for /metrics and the console's own figures; required
 	Now            func() time.Time               // nil is time.Now

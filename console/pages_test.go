@@ -91,12 +91,24 @@ func TestReadiness(t *testing.T) {
 	if w := get("/readyz?verbose"); w.Body.String() != "[+] sip ok\n[-] records: disk full\nnot ready\n" {
 		t.Errorf("%s", w.Body)
 	}
-	for _, target := range []string{"/metrics", "/debug/pprof/", "/debug/pprof/goroutine?debug=1"} {
-		if w := get(target); w.Code != http.StatusOK {
-			t.Errorf("%s: %d", target, w.Code)
-		}
+	if w := get("/metrics"); w.Code != http.StatusOK {
+		t.Errorf("metrics: %d", w.Code)
 	}
 	if w := get("/api/v1/me"); w.Code != http.StatusNotFound {
 		t.Errorf("the API answers on the admin listener: %d", w.Code)
+	}
+}
+
+// Profiles show much of the program and cost it time: they are there only where they were asked for.
+func TestProfilesAreAskedFor(t *testing.T) {
+	for wanted, status := range map[bool]int{false: http.StatusNotFound, true: http.StatusOK} {
+		o := newOffice(t, func(cfg *console.Config, _ *console.Deps) { cfg.Profiles = wanted })
+		for _, target := range []string{"/debug/pprof/", "/debug/pprof/goroutine?debug=1"} {
+			w := httptest.NewRecorder()
+			o.AdminHandler().ServeHTTP(w, httptest.NewRequest("GET", target, nil))
+			if w.Code != status {
+				t.Errorf("profiles wanted %t: %s is %d", wanted, target, w.Code)
+			}
+		}
 	}
 }

@@ -294,7 +294,7 @@ func (a *app) openMedia(context.Context) (err error) {
 		return err
 	}
 	a.media, err = media.Open(media.Config{Addr: a.cfg.RTP.Listen, PortMin: a.cfg.RTP.Ports.Min, PortMax: a.cfg.RTP.Ports.Max,
-		Deaf: a.cfg.RTP.Deaf, SilenceLimit: a.cfg.SIP.Silence, Log: a.log, Registry: a.registry})
+		Deaf: a.cfg.RTP.rest(), SilenceLimit: a.cfg.SIP.Silence, Log: a.log, Registry: a.registry})
 	if err != nil {
 		return err
 	}
@@ -324,7 +324,7 @@ func (a *app) openConsole(ctx context.Context) error {
 		return err
 	}
 	a.tokens = console.NewTokens(store, nil)
-	a.console, err = console.New(console.Config{Version: version(), Zones: zones(a.cfg), Log: a.log, Registry: a.registry}, console.Deps{
+	a.console, err = console.New(console.Config{Version: version(), Zones: zones(a.cfg), Profiles: a.cfg.Admin.Listen.Addr().IsLoopback(), Log: a.log, Registry: a.registry}, console.Deps{
 		Calls: a.cdr, Recordings: playable{a.recordings}, Agents: people{a.routing}, Queues: queueLines{a.routing, a.cfg},
 		Ledger: leaves{a.ledger}, Tokens: a.tokens, Checks: a.checks()})
 	if err != nil {

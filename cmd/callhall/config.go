@@ -131,7 +131,7 @@ type ANIConfig struct {
 	Retention time.Duration `yaml:"retention"` // from capture to erasure, at most 14 days
 }
 
-// RecordingConfig says whether calls are recorded and where recordings lie. They are erased 14 days after they ended;
+// RecordingConfig says whether calls are recorded and where recordings lie. They are erased 14 days after their last sound;
 // that is no setting.
 type RecordingConfig struct {
 	Mode   RecordingMode `yaml:"mode"`

@@ -126,9 +126,8 @@ func (c checker) rtp(cfg Config) {
 	if !cfg.RTP.Listen.IsValid() {
 		return
 	}
-	if cfg.RTP.Listen.IsUnspecified() && !cfg.SIP.Advertise.IsValid() {
-		c.fault("rtp.listen", "%s is every address of this machine, and SDP can name only one; "+
-			"add \"advertise: ADDRESS\" under sip", cfg.RTP.Listen)
+	if cfg.RTP.Listen.IsUnspecified() {
+		c.fault("rtp.listen", "%s is every address of this machine; name the one that sound is to come to", cfg.RTP.Listen)
 	}
 	for _, l := range cfg.SIP.Listen {
 		if cfg.RTP.Listen.IsLoopback() && l.Addr.IsValid() && !l.Addr.Addr().IsLoopback() {

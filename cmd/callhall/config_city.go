@@ -19,6 +19,7 @@ func (c checker) city(cfg Config, path string, city CityConfig) {
 	c.cityAgents(cfg, path, city)
 	c.between(path+".ani.retention", city.ANI.Retention, time.Minute, keepFor)
 	c.between(path+".max_call", city.MaxCall, time.Minute, 4*time.Hour)
+	c.waits(path, city)
 	c.recording(path+".recording", city.Recording)
 }
 
@@ -52,6 +53,19 @@ func (c checker) cityQueues(path string, city CityConfig) {
 		c.between(at+".max_wait", q.MaxWait, time.Second, 24*time.Hour)
 		c.between(at+".ring", q.Ring, time.Second, 5*time.Minute)
 		c.between(at+".wrap_up", q.WrapUp, 0, time.Hour)
+	}
+}
+
+// waits checks that a caller's wait ends before the call is cut off.
+func (c checker) waits(path string, city CityConfig) {
+	if c.isFaulty(path + ".max_call") {
+		return
+	}
+	for i, q := range city.Queues {
+		if q.MaxWait > city.MaxCall {
+			c.fault(fmt.Sprintf("%s.queues[%d].max_wait", path, i), "%s is longer than the city's max_call, %s, "+
+				"so that callers would be cut off in line", formatDuration(q.MaxWait), formatDuration(city.MaxCall))
+		}
 	}
 }
 
@@ -107,7 +121,7 @@ func (c checker) recording(path string, r RecordingConfig) {
 	case r.Store.Kind == StoreS3 && wroteDir:
 		c.fault(path+".store.dir", "is not used while kind is s3; take it out")
 	}
-	if r.Mode == RecordAlways && r.Store.Kind == StoreS3 {
+	if r.Store.Kind == StoreS3 { // with mode off too: what was recorded before is erased there
 		c.s3(path+".store.s3", r.Store.S3)
 	}
 }

@@ -247,3 +247,10 @@ func TestDurations(t *testing.T) {
 		equal(t, "written duration", formatDuration(d), want)
 	}
 }
+
+// TestDeafZero: to media, zero is its own default, so that a configured zero needs another word.
+func TestDeafZero(t *testing.T) {
+	for deaf, want := range map[time.Duration]time.Duration{0: -1, time.Second: time.Second} {
+		equal(t, "rest", RTPConfig{Deaf: deaf}.rest(), want)
+	}
+}

@@ -68,6 +68,14 @@ func (t TLSConfig) Load() (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
 }
 
+// rest is Deaf in the words of media, to which zero means its own default.
+func (r RTPConfig) rest() time.Duration {
+	if r.Deaf == 0 {
+		return -1
+	}
+	return r.Deaf
+}
+
 // SIPListener is one address to take SIP on, "udp://127.0.0.1:5060" in the file.
 type SIPListener struct {
 	Transport string // "udp" or "tcp"
