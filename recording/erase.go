@@ -17,6 +17,8 @@ const (
 	tellAgain   = 15 * time.Minute // while erasure fails
 	eraseBatch  = 512              // entries read from the catalogue at once
 	eraseAtOnce = 8                // of these, worked on at the same time
+	// bytesPatience bounds one pass's work with stores: the keys of the next pass have a minute after their due time.
+	bytesPatience = 30 * time.Second
 )
 
 // Limits after the due time (RULES 3.1): bytes an hour.
@@ -56,45 +58,115 @@ func unconfirmed(c Clock) error {
 	return fmt.Errorf("trusted time %s, latest %s: %w", stamp(c.Now()), stamp(latest(c)), ErrUnconfirmed)
 }
 
-// EraseDue erases every recording that is due: keys first, all of them, then bytes. It returns how many were erased and
-// proved so. What fails stays due and is tried again by the next call. Errors: ErrUnconfirmed, and the stores'.
+// EraseDue erases every recording that is due: keys first, all of them, then bytes, each city's beside the others'. It
+// returns how many were erased and proved so. What fails stays due and is tried again by the next call. Errors:
+// ErrUnconfirmed, ErrElsewhere, and the stores'.
 func (s *Service) EraseDue(ctx context.Context) (int, error) {
 	s.erasing.Lock()
 	defer s.erasing.Unlock()
+	due, lookErr := s.lookDue(ctx)
 	if !confirmed(s.clock) {
-		return 0, unconfirmed(s.clock)
+		return 0, errors.Join(unconfirmed(s.clock), lookErr)
 	}
 	if err := s.destroyMinutes(ctx, s.clock.Now()); err != nil { // needs no catalogue
-		return 0, err
+		return 0, errors.Join(err, lookErr)
 	}
-	erased := 0
-	for {
-		now := s.clock.Now()
-		due, err := s.catalogue.Due(ctx, now, eraseBatch)
-		if err != nil {
-			return erased, fmt.Errorf("erase: what is due: %w", err)
+	if lookErr != nil {
+		return 0, lookErr
+	}
+	keysErr := s.eraseKeys(ctx, due)
+	erased, bytesErr := s.eraseAll(ctx, due)
+	if len(due) > 0 {
+		_, lookErr = s.lookDue(ctx)
+	}
+	if ctx.Err() == nil {
+		s.meters.passed.Set(float64(s.clock.Now().Unix()))
+	}
+	return erased, errors.Join(keysErr, bytesErr, lookErr)
+}
+
+// lookDue says which cities and places have something due, and shows how much. What only the later of two clocks takes to
+// be due is shown too, for it cannot be played.
+func (s *Service) lookDue(ctx context.Context) ([]DueCount, error) {
+	now := latest(s.clock)
+	counts, err := s.catalogue.DueCounts(ctx, now)
+	if err != nil {
+		return nil, fmt.Errorf("erase: what is due: %w", err)
+	}
+	s.meters.due(counts, now)
+	return counts, nil
+}
+
+// eraseKeys destroys the keys of all that is due, in every city, before any store is asked for anything.
+func (s *Service) eraseKeys(ctx context.Context, due []DueCount) error {
+	var errs []error
+	for i, d := range due {
+		if i == 0 || d.City != due[i-1].City {
+			errs = append(errs, s.eraseCityKeys(ctx, d.City))
 		}
-		s.meters.due(due, now)
-		keys := s.each(due, func(e *Entry) error { return s.destroyKey(ctx, e) })
-		s.scrubCatalogue(ctx, len(due) > 0)
-		bytes := s.each(due, func(e *Entry) error { return s.eraseBytes(ctx, *e) })
-		n := len(due) - countFailed(bytes)
+	}
+	s.scrubCatalogue(ctx, len(due) > 0)
+	return errors.Join(errs...)
+}
+
+func (s *Service) eraseCityKeys(ctx context.Context, city call.CityID) error {
+	for {
+		due, err := s.catalogue.DueKeys(ctx, city, s.clock.Now(), eraseBatch)
+		if err != nil {
+			return fmt.Errorf("erase: %w", err)
+		}
+		errs := s.each(due, func(e Entry) error { return s.destroyKey(ctx, e) })
+		if len(due) < eraseBatch || countFailed(errs) == len(due) {
+			return firstOf(errs)
+		}
+	}
+}
+
+// eraseAll erases the bytes of what is due, each city's beside the others': a store that hangs holds up its own city, and
+// the next pass no longer than bytesPatience.
+func (s *Service) eraseAll(ctx context.Context, due []DueCount) (erased int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, bytesPatience)
+	defer cancel()
+	counts, errs := make([]int, len(due)), make([]error, len(due))
+	var all sync.WaitGroup
+	for i, d := range due {
+		all.Go(func() { counts[i], errs[i] = s.erasePlace(ctx, d) })
+	}
+	all.Wait()
+	for _, n := range counts {
+		erased += n
+	}
+	return erased, errors.Join(errs...)
+}
+
+// erasePlace erases a city's bytes in one place, unless that is another store than the city has.
+func (s *Service) erasePlace(ctx context.Context, d DueCount) (erased int, err error) {
+	if _, err := s.homeOf(Entry{City: d.City, State: StateStored, Place: d.Place}); err != nil {
+		return 0, fmt.Errorf("erase %d recordings: their keys are destroyed, their bytes stay: %w", d.Count, err)
+	}
+	for {
+		due, err := s.catalogue.DueBytes(ctx, d.City, d.Place, s.clock.Now(), eraseBatch)
+		if err != nil {
+			return erased, fmt.Errorf("erase: %w", err)
+		}
+		errs := s.each(due, func(e Entry) error { return s.eraseBytes(ctx, e) })
+		n := len(due) - countFailed(errs)
 		erased += n
 		if n == 0 || len(due) < eraseBatch {
-			return erased, firstOf(keys, bytes)
+			return erased, firstOf(errs)
 		}
 	}
 }
 
 // each does f for all entries, a few at a time, and gives the errors by entry.
-func (s *Service) each(entries []Entry, f func(*Entry) error) []error {
+func (s *Service) each(entries []Entry, f func(Entry) error) []error {
 	errs := make([]error, len(entries))
 	room := make(chan struct{}, eraseAtOnce)
 	var all sync.WaitGroup
 	for i := range entries {
 		room <- struct{}{}
 		all.Go(func() {
-			errs[i] = f(&entries[i])
+			errs[i] = f(entries[i])
 			<-room
 		})
 	}
@@ -103,12 +175,10 @@ func (s *Service) each(entries []Entry, f func(*Entry) error) []error {
 }
 
 // firstOf is the first error there is: one says enough, the entries are still due.
-func firstOf(lists ...[]error) error {
-	for _, errs := range lists {
-		for _, err := range errs {
-			if err != nil {
-				return err
-			}
+func firstOf(errs []error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -125,17 +195,18 @@ func countFailed(errs []error) (n int) {
 
 // destroyKey makes a recording unreadable wherever copies of its bytes are: the wrapped key goes from the catalogue, and
 // where it waits for its upload, from the spool.
-func (s *Service) destroyKey(ctx context.Context, e *Entry) error {
+func (s *Service) destroyKey(ctx context.Context, e Entry) error {
+	if err := s.catalogue.DestroyKey(ctx, e.City, e.ID, s.clock.Now()); err != nil {
+		return fmt.Errorf("erase %s: its key: %w", e.ID, err)
+	}
+	return s.destroySpooled(e)
+}
+
+// destroySpooled destroys the key of a recording that waits for its upload. Done before, it does nothing.
+func (s *Service) destroySpooled(e Entry) error {
 	raw, err := parseID(e.ID)
 	if err != nil {
 		return err
-	}
-	if e.KeyDestroyedAt.IsZero() {
-		now := s.clock.Now().UTC()
-		if err := s.catalogue.DestroyKey(ctx, e.City, e.ID, now); err != nil {
-			return fmt.Errorf("erase %s: its key: %w", e.ID, err)
-		}
-		e.KeyDestroyedAt = now
 	}
 	s.mu.Lock()
 	k := s.kept[raw]
@@ -183,6 +254,9 @@ func (s *Service) eraseBytes(ctx context.Context, e Entry) (err error) {
 	defer func() { s.meters.erased(err, s.clock.Now().Sub(e.DueAt)) }()
 	if e.KeyDestroyedAt.IsZero() {
 		return fmt.Errorf("erase %s: its key comes first", e.ID)
+	}
+	if err := s.destroySpooled(e); err != nil { // did not go with the key
+		return err
 	}
 	objects, err := s.homeOf(e) // another store would say truly that it has nothing
 	if err != nil {

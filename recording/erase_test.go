@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -295,6 +296,60 @@ func TestNothingFoundIsSaid(t *testing.T) {
 	}
 }
 
+// dead is a store that answers nothing until it is let go, and then with an error.
+type dead struct {
+	recording.Objects
+	free chan struct{}
+}
+
+func (d *dead) Erase(ctx context.Context, _ string) (recording.Erased, error) {
+	select {
+	case <-d.free:
+	case <-ctx.Done():
+	}
+	return recording.Erased{}, errAway
+}
+
+// One city's dead store, with more due in it than the eraser reads at once, and longer, holds up no other city.
+func TestDeadStoreHoldsUpItsOwnCityOnly(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	theirs, err := dirstore.Open(filepath.Join(dir, "theirs"))
+	must(t, err)
+	stuck := &dead{Objects: theirs, free: make(chan struct{})}
+	o := options{clock: &clock{now: start}, others: map[call.CityID]recording.Objects{"helena": stuck}}
+	r := newRig(t, dir, o)
+	s := r.keep(1)
+	r.await(s.ID, recording.StateStored)
+	r.stop()
+	o.idle = true
+	r = newRig(t, dir, o)
+	var all sync.WaitGroup
+	for range 600 {
+		all.Go(func() {
+			e := recording.Entry{City: "helena", ID: call.NewRecordingID(), StartedAt: start, EndedAt: start, DueAt: start.Add(time.Hour)}
+			if err := errors.Join(r.catalog.Seal(t.Context(), e), r.catalog.Store(t.Context(), e.City, e.ID, theirs.Place(), 1),
+				r.catalog.DestroyKey(t.Context(), e.City, e.ID, e.DueAt)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	r.clock.set(s.DueAt)
+	must(t, r.catalog.DestroyKey(t.Context(), city, s.ID, s.DueAt)) // an earlier pass has come so far
+	all.Go(func() {
+		if n, err := r.EraseDue(t.Context()); n != 1 || !errors.Is(err, errAway) {
+			t.Errorf("erased %d, %v", n, err)
+		}
+	})
+	r.await(s.ID, recording.StateErased)
+	close(stuck.free)
+	all.Wait()
+	if n := r.meter("callhall_erasure_due"); n != 600 {
+		t.Errorf("%v are shown as due", n)
+	}
+}
+
 // doubt is a clock whose readings disagree.
 type doubt struct {
 	*clock
@@ -342,9 +397,15 @@ func TestClocksDisagree(t *testing.T) {
 	if r.meter("callhall_erasure_clock_confirmed") != 0 {
 		t.Error("the doubt is not shown")
 	}
+	if r.meter("callhall_erasure_due") != 1 || r.meter("callhall_erasure_last_pass_timestamp_seconds") != 0 {
+		t.Error("in doubt: what is due is not shown, or a pass is that was none")
+	}
 	d.sure.Store(true)
 	if n, err := r.EraseDue(t.Context()); n != 1 || err != nil {
 		t.Errorf("erased %d: %v", n, err)
+	}
+	if r.meter("callhall_erasure_due") != 0 || int64(r.meter("callhall_erasure_last_pass_timestamp_seconds")) != d.Now().Unix() {
+		t.Error("the pass is not shown")
 	}
 }
 

@@ -17,6 +17,7 @@ type meters struct {
 	uploadFailures prometheus.Counter
 	dueNow         prometheus.Gauge
 	overdue        prometheus.Gauge
+	passed         prometheus.Gauge
 	erasures       *prometheus.CounterVec
 	orphans        prometheus.Gauge
 }
@@ -32,13 +33,14 @@ func newMeters(registry prometheus.Registerer, s *Service) (meters, error) {
 			Help: "Time to write and sync what all recordings had waiting.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 12)}),
 		dueNow:   gauge("callhall_erasure_due", "Recordings past their due time and not yet proved erased."),
 		overdue:  gauge("callhall_erasure_oldest_overdue_seconds", "How long the oldest recording is past the hour after its due time in which its bytes must go."),
+		passed:   gauge("callhall_erasure_last_pass_timestamp_seconds", "When the eraser last looked at all that was due, Unix time; it does so each second."),
 		orphans:  gauge("callhall_erasure_orphans", "Objects in the store that no recording is known for, at the last sweep."),
 		erasures: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "callhall_erasure_total", Help: "Erasures by result."}, []string{"result"}),
 	}
 	for _, result := range []string{"erased", "late", "failed"} {
 		m.erasures.WithLabelValues(result)
 	}
-	m.all = []prometheus.Collector{m.bytes, m.flushSeconds, m.flushFailures, m.uploadFailures, m.dueNow, m.overdue, m.erasures, m.orphans,
+	m.all = []prometheus.Collector{m.bytes, m.flushSeconds, m.flushFailures, m.uploadFailures, m.dueNow, m.overdue, m.passed, m.erasures, m.orphans,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "callhall_recordings_active", Help: "Recordings whose call goes on."}, s.countActive),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "callhall_recordings_waiting", Help: "Recordings in the spool that are not stored yet."}, s.countKept),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "callhall_erasure_clock_confirmed", Help: "1 while the clocks agree; 0: nothing is erased until they do."}, s.clockConfirmed)}
@@ -69,13 +71,15 @@ func (m *meters) unregister() {
 	}
 }
 
-// due notes what was found due, the longest due first among those that still have a key and those that do not.
-func (m *meters) due(entries []Entry, now time.Time) {
+// due notes what was found due.
+func (m *meters) due(counts []DueCount, now time.Time) {
 	var oldest time.Duration
-	for _, e := range entries {
-		oldest = max(oldest, now.Sub(e.DueAt)-bytesLimit)
+	n := 0
+	for _, c := range counts {
+		oldest = max(oldest, now.Sub(c.Oldest)-bytesLimit)
+		n += c.Count
 	}
-	m.dueNow.Set(float64(len(entries)))
+	m.dueNow.Set(float64(n))
 	m.overdue.Set(oldest.Seconds())
 }
 

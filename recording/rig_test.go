@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -97,7 +98,8 @@ type options struct {
 	clock   *clock
 	objects func(recording.Objects) recording.Objects
 	config  func(*recording.Config)
-	idle    bool // Run is not started
+	others  map[call.CityID]recording.Objects // stores of further cities
+	idle    bool                              // Run is not started
 }
 
 // newRig opens what is in dir, or begins there.
@@ -126,7 +128,9 @@ func newRig(t testing.TB, dir string, o options) *rig {
 	if o.config != nil {
 		o.config(&cfg)
 	}
-	r.Service, err = recording.New(cfg, map[call.CityID]recording.Objects{city: r.objects}, store, r.ring, r.book)
+	stores := map[call.CityID]recording.Objects{city: r.objects}
+	maps.Copy(stores, o.others)
+	r.Service, err = recording.New(cfg, stores, store, r.ring, r.book)
 	must(t, err)
 	r.found, err = r.Recover(t.Context())
 	must(t, err)

@@ -190,12 +190,26 @@ type Catalogue interface {
 	Find(ctx context.Context, id call.RecordingID) (Entry, error)
 	// OfCall lists the recordings of a call, in the order in which they began.
 	OfCall(ctx context.Context, city call.CityID, id call.ID) ([]Entry, error)
-	// Due lists recordings of every city that are due at t and not buried, the longest due first, limit at most.
-	Due(ctx context.Context, t time.Time, limit int) ([]Entry, error)
+	// DueCounts says, by city and place, what is due at t and not buried.
+	DueCounts(ctx context.Context, t time.Time) ([]DueCount, error)
+	// DueKeys lists a city's recordings that are due at t and have their key still, the longest due first, limit at most.
+	DueKeys(ctx context.Context, city call.CityID, t time.Time, limit int) ([]Entry, error)
+	// DueBytes lists a city's recordings in one place that are due at t, not buried and without their key, the longest
+	// due first, limit at most.
+	DueBytes(ctx context.Context, city call.CityID, place string, t time.Time, limit int) ([]Entry, error)
 	// Places counts what is stored, by city and place.
 	Places(ctx context.Context) ([]PlaceCount, error)
 	// Unfinished lists what is open or sealed on a node.
 	Unfinished(ctx context.Context, node string) ([]Entry, error)
+}
+
+// DueCount says how many recordings of a city and place are due, and since when the first of them. What is not stored is
+// in the place "".
+type DueCount struct {
+	City   call.CityID
+	Place  string
+	Count  int
+	Oldest time.Time // its due time
 }
 
 // PlaceCount says how many stored recordings of a city lie in a place.

@@ -1,9 +1,9 @@
 package recordingtest
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,7 +19,8 @@ func TestCatalogue(t *testing.T, open func(*testing.T) recording.Catalogue) {
 	t.Run("seal without open", func(t *testing.T) { sealAlone(t, open(t)) })
 	t.Run("nothing goes back", func(t *testing.T) { forward(t, open(t)) })
 	t.Run("one city does not see another's", func(t *testing.T) { cities(t, open(t)) })
-	t.Run("due in order, keys first", func(t *testing.T) { due(t, open(t)) })
+	t.Run("due in order, keys and bytes", func(t *testing.T) { due(t, open(t)) })
+	t.Run("counts of what is due", func(t *testing.T) { dueCounts(t, open(t)) })
 	t.Run("found by call", func(t *testing.T) { ofCall(t, open(t)) })
 	t.Run("counted by place", func(t *testing.T) { places(t, open(t)) })
 	t.Run("unfinished by node", func(t *testing.T) { unfinished(t, open(t)) })
@@ -142,36 +143,87 @@ func cities(t *testing.T, c recording.Catalogue) {
 func due(t *testing.T, c recording.Catalogue) {
 	ctx := t.Context()
 	var entries []recording.Entry
-	for i := range 5 {
-		e := sealed(opened(call.CityID(fmt.Sprint("city", i%2))), began.Add(time.Duration(i)*time.Microsecond))
+	for i := range 6 {
+		e := sealed(opened("aspen"), began.Add(time.Duration(i)*time.Microsecond))
 		must(t, c.Seal(ctx, e))
 		entries = append(entries, e)
 	}
-	must(t, c.Open(ctx, opened("aspen"))) // never due
-	must(t, c.DestroyKey(ctx, entries[0].City, entries[0].ID, entries[0].DueAt))
-	must(t, c.Bury(ctx, entries[1].City, entries[1].ID, entries[1].DueAt, ""))
+	must(t, c.Seal(ctx, sealed(opened("helena"), began.Add(-time.Hour)))) // another city's, longer due than all of them
+	must(t, c.Open(ctx, opened("aspen")))                                 // never due
+	must(t, c.Store(ctx, "aspen", entries[5].ID, "dir:/one", 1))
+	for _, i := range []int{0, 3, 5} {
+		must(t, c.DestroyKey(ctx, "aspen", entries[i].ID, entries[i].DueAt))
+	}
+	must(t, c.Bury(ctx, "aspen", entries[1].ID, entries[1].DueAt, ""))
 	for _, q := range []struct {
-		at    time.Time
-		limit int
-		want  []int
+		at          int // due time of that entry
+		limit       int
+		keys, bytes []int
+		one         []int // bytes in dir:/one
 	}{
-		{entries[0].DueAt.Add(-time.Microsecond), 10, nil},
-		{entries[0].DueAt, 10, []int{0}},
-		{entries[3].DueAt, 10, []int{2, 3, 0}},
-		{entries[3].DueAt, 2, []int{2, 3}},
-		{entries[4].DueAt.Add(time.Hour), 10, []int{2, 3, 4, 0}},
+		{0, 10, nil, []int{0}, nil},
+		{2, 10, []int{2}, []int{0}, nil},
+		{5, 10, []int{2, 4}, []int{0, 3}, []int{5}},
+		{5, 1, []int{2}, []int{0}, []int{5}},
 	} {
-		got, err := c.Due(ctx, q.at, q.limit)
+		at := entries[q.at].DueAt
+		keys, err := c.DueKeys(ctx, "aspen", at, q.limit)
 		must(t, err)
-		var is, should [][]byte
-		for _, e := range got {
-			is = append(is, []byte(e.ID))
+		bytes, err := c.DueBytes(ctx, "aspen", "", at, q.limit)
+		must(t, err)
+		one, err := c.DueBytes(ctx, "aspen", "dir:/one", at, q.limit)
+		must(t, err)
+		for what, pair := range map[string][2][]call.RecordingID{"keys": {ids(keys), pick(entries, q.keys)},
+			"bytes": {ids(bytes), pick(entries, q.bytes)}, "bytes in a place": {ids(one), pick(entries, q.one)}} {
+			if !slices.Equal(pair[0], pair[1]) {
+				t.Errorf("%s due with entry %d, %d at most: %d entries, want %+v", what, q.at, q.limit, len(pair[0]), q)
+			}
 		}
-		for _, i := range q.want {
-			should = append(should, []byte(entries[i].ID))
-		}
-		if !bytes.Equal(bytes.Join(is, nil), bytes.Join(should, nil)) {
-			t.Errorf("due at %v, %d at most: %d entries, want %v", q.at, q.limit, len(got), q.want)
+	}
+	early, err := c.DueKeys(ctx, "aspen", entries[0].DueAt.Add(-time.Microsecond), 10)
+	if err != nil || len(early) != 0 {
+		t.Errorf("due before due: %d, %v", len(early), err)
+	}
+}
+
+func ids(entries []recording.Entry) (ids []call.RecordingID) {
+	for _, e := range entries {
+		ids = append(ids, e.ID)
+	}
+	return ids
+}
+
+func pick(entries []recording.Entry, which []int) (picked []call.RecordingID) {
+	for _, i := range which {
+		picked = append(picked, entries[i].ID)
+	}
+	return picked
+}
+
+func dueCounts(t *testing.T, c recording.Catalogue) {
+	ctx := t.Context()
+	aspen := sealed(opened("aspen"), began.Add(time.Second))
+	early, late, gone := sealed(opened("helena"), began), sealed(opened("helena"), began.Add(time.Minute)), sealed(opened("helena"), began)
+	for _, e := range []recording.Entry{aspen, early, late, gone} {
+		must(t, c.Seal(ctx, e))
+	}
+	must(t, c.Store(ctx, aspen.City, aspen.ID, "dir:/one", 1))
+	must(t, c.DestroyKey(ctx, early.City, early.ID, early.DueAt)) // its bytes are still due
+	must(t, c.Bury(ctx, gone.City, gone.ID, gone.DueAt, ""))
+	for _, q := range []struct {
+		at   time.Time
+		want []recording.DueCount
+	}{
+		{early.DueAt.Add(-time.Microsecond), nil},
+		{early.DueAt, []recording.DueCount{{City: "helena", Count: 1, Oldest: early.DueAt}}},
+		{late.DueAt, []recording.DueCount{{City: "aspen", Place: "dir:/one", Count: 1, Oldest: aspen.DueAt},
+			{City: "helena", Count: 2, Oldest: early.DueAt}}},
+	} {
+		got, err := c.DueCounts(ctx, q.at)
+		must(t, err)
+		slices.SortFunc(got, func(a, b recording.DueCount) int { return strings.Compare(string(a.City), string(b.City)) })
+		if diff := cmp.Diff(q.want, got); diff != "" {
+			t.Errorf("due at %v (-want +got):\n%s", q.at, diff)
 		}
 	}
 }

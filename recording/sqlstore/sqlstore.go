@@ -175,20 +175,46 @@ func (s *Store) OfCall(ctx context.Context, city call.CityID, id call.ID) ([]rec
 	return entries, nil
 }
 
-// Due implements recording.Catalogue. Those that still have a key come first, so that bytes which cannot be removed now
-// keep no key alive.
-func (s *Store) Due(ctx context.Context, t time.Time, limit int) ([]recording.Entry, error) {
-	keys, err := s.list(ctx, `SELECT `+columns+` FROM recordings
-		WHERE state IN (2, 3) AND key_destroyed_at = 0 AND due_at <= $1 ORDER BY due_at LIMIT $2`, micros(t), limit)
+// DueCounts implements recording.Catalogue. Only what is due is read.
+func (s *Store) DueCounts(ctx context.Context, t time.Time) (counts []recording.DueCount, err error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT city, place, COUNT(*), MIN(due_at) FROM recordings
+		WHERE state IN (2, 3) AND due_at <= $1 GROUP BY city, place ORDER BY city, place`, micros(t))
 	if err != nil {
-		return nil, fmt.Errorf("recordings due: %w", err)
+		return nil, fmt.Errorf("count recordings due: %w", err)
 	}
-	bytes, err := s.list(ctx, `SELECT `+columns+` FROM recordings
-		WHERE state IN (2, 3) AND key_destroyed_at <> 0 AND due_at <= $1 ORDER BY due_at LIMIT $2`, micros(t), limit-len(keys))
+	defer rows.Close()
+	for rows.Next() {
+		var c recording.DueCount
+		var oldest int64
+		if err := rows.Scan(&c.City, &c.Place, &c.Count, &oldest); err != nil {
+			return nil, fmt.Errorf("count recordings due: %w", err)
+		}
+		c.Oldest = instant(oldest)
+		counts = append(counts, c)
+	}
+	return counts, rows.Err()
+}
+
+// DueKeys implements recording.Catalogue.
+func (s *Store) DueKeys(ctx context.Context, city call.CityID, t time.Time, limit int) ([]recording.Entry, error) {
+	entries, err := s.list(ctx, `SELECT `+columns+` FROM recordings
+		WHERE city = $1 AND state IN (2, 3) AND key_destroyed_at = 0 AND due_at <= $2 ORDER BY due_at LIMIT $3`,
+		string(city), micros(t), limit)
 	if err != nil {
-		return nil, fmt.Errorf("recordings due: %w", err)
+		return nil, fmt.Errorf("keys due in %s: %w", city, err)
 	}
-	return append(keys, bytes...), nil
+	return entries, nil
+}
+
+// DueBytes implements recording.Catalogue.
+func (s *Store) DueBytes(ctx context.Context, city call.CityID, place string, t time.Time, limit int) ([]recording.Entry, error) {
+	entries, err := s.list(ctx, `SELECT `+columns+` FROM recordings
+		WHERE city = $1 AND place = $2 AND state IN (2, 3) AND key_destroyed_at <> 0 AND due_at <= $3 ORDER BY due_at LIMIT $4`,
+		string(city), place, micros(t), limit)
+	if err != nil {
+		return nil, fmt.Errorf("bytes due in %s: %w", city, err)
+	}
+	return entries, nil
 }
 
 // Places implements recording.Catalogue.
