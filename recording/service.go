@@ -24,7 +24,7 @@ type Config struct {
 	Registry    prometheus.Registerer // nil: nothing is counted
 	Floor       uint64                // bytes that must be free on Dir's disk for a recording to begin; 0: no floor
 	SegmentSize int64                 // bytes in a segment of the spool; 0: 64 MiB
-	Uploads     int                   // uploads at once; 0: 2
+	Uploads     int                   // of one city at once; 0: 2
 	Retry       time.Duration         // first wait after a failed upload, doubled up to a minute; 0: 1 s
 	SweepEvery  time.Duration         // how often the store is searched for what should be gone; 0: 1 h
 }
@@ -65,13 +65,13 @@ type Service struct {
 	spool     *spool
 	meters    meters
 
-	mu      sync.Mutex // guards what follows
-	active  map[rawID]*live
-	kept    map[rawID]*kept
-	waiting []*kept // for an upload, longest first
+	lines map[call.CityID]*line // set once
+
+	mu     sync.Mutex // guards what follows
+	active map[rawID]*live
+	kept   map[rawID]*kept
 
 	begins  sync.WaitGroup
-	wake    chan struct{} // one slot: there is something in waiting
 	stopped chan struct{} // closed when Run's flusher has stopped
 
 	flushing sync.Mutex // guards what follows
@@ -96,7 +96,10 @@ func New(cfg Config, stores map[call.CityID]Objects, catalogue Catalogue, ring R
 	}
 	s := &Service{cfg: cfg, log: cfg.Log, clock: cfg.Clock, stores: stores, catalogue: catalogue, ring: ring,
 		ledger: ledger, spool: sp, active: map[rawID]*live{}, kept: map[rawID]*kept{},
-		wake: make(chan struct{}, 1), stopped: make(chan struct{})}
+		lines: map[call.CityID]*line{noStore: newLine()}, stopped: make(chan struct{})}
+	for city := range stores {
+		s.lines[city] = newLine()
+	}
 	if s.meters, err = newMeters(cfg.Registry, s); err != nil {
 		return nil, errors.Join(fmt.Errorf("recording: metrics: %w", err), sp.close())
 	}
@@ -109,8 +112,10 @@ func (s *Service) Run(ctx context.Context) {
 	loops.Go(func() { s.flushLoop(ctx) })
 	loops.Go(func() { s.eraseLoop(ctx) })
 	loops.Go(func() { s.sweepLoop(ctx) })
-	for range s.cfg.Uploads {
-		loops.Go(func() { s.uploadLoop(ctx) })
+	for _, l := range s.lines {
+		for range s.cfg.Uploads {
+			loops.Go(func() { s.uploadLoop(ctx, l) })
+		}
 	}
 	loops.Wait()
 }

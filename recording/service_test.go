@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	"callhall/call"
 	"callhall/recording"
+	"callhall/recording/dirstore"
 )
 
 func TestRecordStorePlay(t *testing.T) {
@@ -60,6 +62,27 @@ func TestStoreAway(t *testing.T) {
 		}
 		r.heard(s.ID, 1)
 	}
+}
+
+// One city's store that is away delays no other city's uploads, however long it is waited for.
+func TestStoreOfOneCityAway(t *testing.T) {
+	t.Parallel()
+	dir, away := t.TempDir(), &atomic.Bool{}
+	away.Store(true)
+	theirs, err := dirstore.Open(filepath.Join(dir, "theirs"))
+	must(t, err)
+	r := newRig(t, dir, options{others: map[call.CityID]recording.Objects{"helena": &flaky{Objects: theirs, away: away}},
+		config: func(c *recording.Config) { c.Retry = time.Hour }})
+	for range 3 {
+		rec, err := r.Start(t.Context(), "helena", call.NewID(), call.Notice{})
+		must(t, err)
+		say(rec, time.Now(), 0, 50)
+		r.end(rec)
+	}
+	for r.meter("callhall_recording_upload_failures_total") < 2 {
+		runtime.Gosched()
+	}
+	r.await(r.keep(1).ID, recording.StateStored)
 }
 
 // flaky is a store that can be away, or lie.

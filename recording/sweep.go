@@ -30,6 +30,7 @@ type Swept struct {
 // recording was erased is erased again and the ledger says so.
 func (s *Service) Sweep(ctx context.Context) (Swept, error) {
 	var swept Swept
+	var errs []error
 	searched := map[Objects]bool{} // cities may share a store
 	for _, city := range slices.Sorted(maps.Keys(s.stores)) {
 		objects := s.stores[city]
@@ -38,11 +39,11 @@ func (s *Service) Sweep(ctx context.Context) (Swept, error) {
 		}
 		searched[objects] = true
 		if err := s.sweepStore(ctx, objects, &swept); err != nil {
-			return swept, fmt.Errorf("sweep the store of %s: %w", city, err)
+			errs = append(errs, fmt.Errorf("sweep the store of %s: %w", city, err)) // the others are searched all the same
 		}
 	}
 	s.meters.orphans.Set(float64(swept.Orphans))
-	return swept, nil
+	return swept, errors.Join(errs...)
 }
 
 func (s *Service) sweepStore(ctx context.Context, objects Objects, swept *Swept) error {

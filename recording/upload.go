@@ -4,57 +4,83 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
 	"time"
+
+	"callhall/call"
 )
 
 // maxRetry is the longest wait between two tries of an upload.
 const maxRetry = time.Minute
 
-// enqueue puts k in line for its upload.
-func (s *Service) enqueue(k *kept) {
-	s.mu.Lock()
-	s.waiting = append(s.waiting, k)
-	s.mu.Unlock()
-	s.signal()
+// line is the recordings of one city that wait for their upload. Each city has its own, and its own uploaders, so that a
+// store that is away or slow holds up nobody else's.
+type line struct {
+	wake chan struct{} // one slot: there is something in waiting
+
+	mu      sync.Mutex // guards what follows
+	waiting []*kept    // longest first
 }
 
-func (s *Service) signal() {
+func newLine() *line { return &line{wake: make(chan struct{}, 1)} }
+
+// noStore is the line of the cities that have no store.
+const noStore = call.CityID("")
+
+// enqueue puts k in line for its upload.
+func (s *Service) enqueue(k *kept) {
+	l := s.lines[k.snapshot().City]
+	if l == nil {
+		l = s.lines[noStore]
+	}
+	l.mu.Lock()
+	l.waiting = append(l.waiting, k)
+	l.mu.Unlock()
+	l.signal()
+}
+
+func (l *line) signal() {
 	select {
-	case s.wake <- struct{}{}:
+	case l.wake <- struct{}{}:
 	default: // somebody is about to look anyway
 	}
 }
 
-// dequeue waits for the next in line. nil: ctx has ended.
-func (s *Service) dequeue(ctx context.Context) *kept {
+// next waits for the next in line. nil: ctx has ended.
+func (l *line) next(ctx context.Context) *kept {
 	for {
-		s.mu.Lock()
-		if len(s.waiting) > 0 {
-			k := s.waiting[0]
-			s.waiting[0] = nil
-			s.waiting = s.waiting[1:]
-			more := len(s.waiting) > 0
-			s.mu.Unlock()
-			if more {
-				s.signal()
-			}
+		if k := l.first(); k != nil {
 			return k
 		}
-		s.mu.Unlock()
 		select {
-		case <-s.wake:
+		case <-l.wake:
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-// uploadLoop stores one recording after another until ctx ends. One that fails goes to the back of the line, and the
-// longer nothing succeeds the longer the loop waits.
-func (s *Service) uploadLoop(ctx context.Context) {
+func (l *line) first() *kept {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.waiting) == 0 {
+		return nil
+	}
+	k := l.waiting[0]
+	l.waiting[0] = nil
+	l.waiting = l.waiting[1:]
+	if len(l.waiting) > 0 {
+		l.signal()
+	}
+	return k
+}
+
+// uploadLoop stores one recording of a line after another until ctx ends. One that fails goes to the back of the line, and
+// the longer nothing succeeds the longer the loop waits.
+func (s *Service) uploadLoop(ctx context.Context, l *line) {
 	wait := s.cfg.Retry
 	for {
-		k := s.dequeue(ctx)
+		k := l.next(ctx)
 		if k == nil {
 			return
 		}
@@ -68,7 +94,8 @@ func (s *Service) uploadLoop(ctx context.Context) {
 			return
 		}
 		s.meters.uploadFailures.Inc()
-		s.log.Warn("recording waits in the spool", "recording", k.snapshot().ID, "retry_in", wait, "err", err)
+		e := k.snapshot()
+		s.log.Warn("recording waits in the spool", "city", e.City, "recording", e.ID, "retry_in", wait, "err", err)
 		if !pause(ctx, wait) {
 			return
 		}
