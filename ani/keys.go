@@ -45,7 +45,7 @@ func (dir KeyDir) Keys(city call.CityID) ([]Key, error) {
 		return nil, fmt.Errorf("vault key: %q is not a city's name", city)
 	}
 	path := filepath.Join(string(dir), string(city)+".vault-key")
-	text, err := os.ReadFile(path)
+	text, err := readKeyFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		text, err = makeKeyFile(path)
 	}
@@ -64,6 +64,18 @@ func (dir KeyDir) Keys(city call.CityID) ([]Key, error) {
 		return nil, fmt.Errorf("vault key of %s: %s is empty", city, path)
 	}
 	return keys, nil
+}
+
+// readKeyFile reads a key file and refuses one that every user of the machine can open.
+func readKeyFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&0o007 != 0 {
+		return nil, fmt.Errorf("%s is open to every user of this machine (mode %04o); run: chmod 600 %s", path, info.Mode().Perm(), path)
+	}
+	return os.ReadFile(path)
 }
 
 // makeKeyFile writes a file with one fresh key. Ids are random, so that a key made anew by mistake is told from the lost

@@ -24,9 +24,9 @@ const (
 
 // Config has what may be set. Zero values are filled in.
 type Config struct {
-	Cities   []call.CityID           // whose keys are read, or made, at once
-	Profiles map[call.CityID]Profile // default: ProfileCard
-	Keep     time.Duration           // default and at most: KeepFor
+	Cities   []call.CityID                 // whose keys are read, or made, at once
+	Profiles map[call.CityID]Profile       // default: ProfileCard
+	Keep     map[call.CityID]time.Duration // default and at most: KeepFor
 	Now      func() time.Time
 	Log      *slog.Logger
 	Registry prometheus.Registerer // nil: not counted
@@ -47,9 +47,6 @@ type Vault struct {
 
 // NewVault returns a vault over store. The caller closes store and ledger after the last call.
 func NewVault(store Store, ledger Ledger, keys Keys, cfg Config) (*Vault, error) {
-	if cfg.Keep <= 0 || cfg.Keep > KeepFor {
-		cfg.Keep = KeepFor
-	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -99,7 +96,7 @@ func (v *Vault) Capture(ctx context.Context, city call.CityID, id call.ID, h Hea
 	caller := Caller{Call: id, Status: who.Status, Verstat: who.Verstat}
 	now := v.cfg.Now().UTC()
 	row := VaultRow{City: city, Call: id, Private: who.Private, Status: who.Status, Verstat: who.Verstat, Source: who.Source,
-		CapturedAt: now, DueAt: now.Add(v.cfg.Keep)}
+		CapturedAt: now, DueAt: now.Add(v.keepFor(city))}
 	keys, err := v.cityKeys(city)
 	if err != nil {
 		return caller, fmt.Errorf("capture the identity of %s: %w", id, err)
@@ -117,6 +114,14 @@ func (v *Vault) Capture(ctx context.Context, city call.CityID, id call.ID, h Hea
 		return caller, fmt.Errorf("capture the identity of %s: %w", id, err)
 	}
 	return caller, nil
+}
+
+// keepFor is how long the city keeps a number.
+func (v *Vault) keepFor(city call.CityID) time.Duration {
+	if keep := v.cfg.Keep[city]; keep > 0 && keep < KeepFor {
+		return keep
+	}
+	return KeepFor
 }
 
 // maxErasing is how many rows Expire takes at a time.

@@ -399,3 +399,38 @@ func BenchmarkCapture(b *testing.B) {
 		}
 	})
 }
+
+// Each city has its own time for which numbers are kept, and none a longer one than KeepFor.
+func TestEachCityKeepsForItsOwnTime(t *testing.T) {
+	f := newFixture(t)
+	brief, long := call.CityID("brief"), call.CityID("long")
+	var err error
+	f.Vault, err = ani.NewVault(f.store, f.book, ani.KeyDir(filepath.Join(f.dir, "keys")), ani.Config{
+		Keep: map[call.CityID]time.Duration{brief: time.Hour, long: ani.KeepFor + time.Hour, other: -1}, Now: func() time.Time { return f.now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for c, want := range map[call.CityID]time.Duration{brief: time.Hour, long: ani.KeepFor, other: ani.KeepFor, city: ani.KeepFor} {
+		row, err := f.store.Get(t.Context(), c, f.capture(t, c, present))
+		if err != nil || row.DueAt.Sub(f.now) != want {
+			t.Errorf("%s keeps for %v, want %v; %v", c, row.DueAt.Sub(f.now), want, err)
+		}
+	}
+}
+
+// A key that every user of the machine can read seals nothing.
+func TestAnOpenKeyFileIsRefused(t *testing.T) {
+	keys := ani.KeyDir(t.TempDir())
+	if _, err := keys.Keys(city); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(string(keys), string(city)+".vault-key")
+	for mode, good := range map[os.FileMode]bool{0o600: true, 0o640: true, 0o644: false, 0o602: false} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := keys.Keys(city); (err == nil) != good || err != nil && !strings.Contains(err.Error(), "chmod 600") {
+			t.Errorf("mode %04o: %v", mode, err)
+		}
+	}
+}

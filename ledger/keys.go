@@ -40,7 +40,7 @@ func (dir KeyDir) Key(city call.CityID, create bool) (Key, error) {
 		return Key{}, fmt.Errorf("%w: %q is not a city's name", ErrRefused, city)
 	}
 	path := filepath.Join(string(dir), string(city)+".ledger-key")
-	text, err := os.ReadFile(path)
+	text, err := readKeyFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if !create {
 			return Key{}, fmt.Errorf("%w: %s", ErrNoKey, path)
@@ -55,6 +55,18 @@ func (dir KeyDir) Key(city call.CityID, create bool) (Key, error) {
 		return Key{}, fmt.Errorf("ledger key of %s in %s: %w", city, path, err)
 	}
 	return k, nil
+}
+
+// readKeyFile reads a key file and refuses one that every user of the machine can open.
+func readKeyFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&0o007 != 0 {
+		return nil, fmt.Errorf("%s is open to every user of this machine (mode %04o); run: chmod 600 %s", path, info.Mode().Perm(), path)
+	}
+	return os.ReadFile(path)
 }
 
 func makeKey(path, name string) ([]byte, error) {

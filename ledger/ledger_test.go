@@ -622,3 +622,20 @@ func BenchmarkVerify(b *testing.B) {
 	}
 	b.ReportMetric(20_000*float64(b.N)/b.Elapsed().Seconds(), "leaves/s")
 }
+
+// A signing key that every user of the machine can read proves nothing.
+func TestAnOpenKeyFileIsRefused(t *testing.T) {
+	keys := ledger.KeyDir(t.TempDir())
+	if _, err := keys.Key("springfield", true); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(string(keys), "springfield.ledger-key")
+	for mode, good := range map[os.FileMode]bool{0o600: true, 0o640: true, 0o644: false, 0o602: false} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := keys.Key("springfield", false); (err == nil) != good || err != nil && !strings.Contains(err.Error(), "chmod 600") {
+			t.Errorf("mode %04o: %v", mode, err)
+		}
+	}
+}

@@ -42,8 +42,11 @@ func lockDir(dir string) (unlock func() error, err error) {
 // recordsKeySize is that of AES-256, in bytes.
 const recordsKeySize = 32
 
-// keyFile reads a random key, making it where there is none. Its owner alone may read it.
+// keyFile reads a random key, making it where there is none. It refuses one that every user of the machine can open.
 func keyFile(path string) ([]byte, error) {
+	if err := SecretFile(path).Check(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	key, err := os.ReadFile(path)
 	switch {
 	case err == nil && len(key) == recordsKeySize:
