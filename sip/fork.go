@@ -173,10 +173,10 @@ func (f *forking) answered(res *sip.Response) result {
 		return result{err: errElsewhere}
 	}
 	if !f.leg.take(f.stream) { // the phone has hung up again already
-		return result{leg: agentLeg{f.leg}}
+		return result{leg: f.leg}
 	}
 	f.leg.tune(agreed)
-	return result{leg: agentLeg{f.leg}}
+	return result{leg: f.leg}
 }
 
 func (f *forking) agreed(res *sip.Response) (agreement, error) {

@@ -33,6 +33,7 @@ type leg struct {
 	inbox    *call.Inbox
 	ended    *call.LegEnded // until there is an inbox to tell
 	stopped  bool
+	vacate   func() // what else there is to give back when the leg ends
 	left     bool
 	stream   *media.Stream
 	quality  call.Quality // once stopped
@@ -230,6 +231,17 @@ func (l *leg) stop() bool {
 	return true
 }
 
+// atEnd says what else is to be done, once, when the leg ends; at once when it has.
+func (l *leg) atEnd(vacate func()) {
+	l.mu.Lock()
+	stopped := l.stopped
+	l.vacate = vacate
+	l.mu.Unlock()
+	if stopped {
+		vacate()
+	}
+}
+
 // halt ends the leg's sound and gives its port back, before over is closed.
 func (l *leg) halt() bool {
 	l.mu.Lock()
@@ -238,11 +250,14 @@ func (l *leg) halt() bool {
 		return false
 	}
 	l.stopped = true
-	stream := l.stream
+	stream, vacate := l.stream, l.vacate
 	if l.silence != nil {
 		l.silence.Stop()
 	}
 	l.mu.Unlock()
+	if vacate != nil {
+		vacate()
+	}
 	if stream != nil {
 		quality := stream.Quality()
 		stream.Close()

@@ -25,24 +25,40 @@ func (agentLeg) Answer(context.Context) error { return nil }
 func (l agentLeg) Refuse(c call.Cause) { l.HangUp(c) }
 
 // Ring rings all phones of the offer's agent at once, each in a dialog of its own, until one answers, ctx ends or
-// o.Ring has passed. The phones share one port: only one of them will use it.
+// o.Ring has passed. The phones share one port: only one of them will use it. Besides what call.Phones promises there is
+// call.ErrStale, where the agent has another call or was offered a newer one, and call.ErrUnavailable.
 func (s *Server) Ring(ctx context.Context, o call.Offer, id call.LegID, show call.Showing) (call.Leg, error) {
 	contacts := s.registrar.phones(o.City, o.Agent)
 	if len(contacts) == 0 {
 		return nil, fmt.Errorf("ring %s: %w", o.Agent, call.ErrUnreachable)
 	}
-	stream, err := s.lease(show.Near)
+	release, err := s.posts.take(ctx, o, s.timers.t1)
 	if err != nil {
 		return nil, fmt.Errorf("ring %s: %w", o.Agent, err)
+	}
+	leg, err := s.ringAll(ctx, contacts, o, id, show)
+	if err != nil {
+		release()
+		return nil, fmt.Errorf("ring %s: %w", o.Agent, err)
+	}
+	leg.common().atEnd(release)
+	return leg, nil
+}
+
+// ringAll rings those phones.
+func (s *Server) ringAll(ctx context.Context, contacts []contact, o call.Offer, id call.LegID, show call.Showing) (leg agentLeg, err error) {
+	stream, err := s.lease(show.Near)
+	if err != nil {
+		return agentLeg{}, err
 	}
 	r := &ringing{server: s, offer: o, id: id, show: show, stream: stream, codecs: codecOrder(nearCodec(show.Near)),
 		results: make(chan result, len(contacts))}
-	leg, err := r.run(ctx, contacts)
+	answered, err := r.run(ctx, contacts)
 	if err != nil {
 		stream.Close()
-		return nil, fmt.Errorf("ring %s: %w", o.Agent, err)
+		return agentLeg{}, err
 	}
-	return leg, nil
+	return agentLeg{answered}, nil
 }
 
 // nearCodec is what the other party speaks.
@@ -69,7 +85,7 @@ type ringing struct {
 
 // A result is how a fork ended: with a leg that won, or why not.
 type result struct {
-	leg    call.Leg
+	leg    *leg
 	err    error
 	global bool // 6xx: the agent declines everywhere (RFC 3261 §21.6)
 }
@@ -80,7 +96,7 @@ var errElsewhere = errors.New("answered at another phone")
 // claim decides the ringing, once.
 func (r *ringing) claim() bool { return r.decided.CompareAndSwap(false, true) }
 
-func (r *ringing) run(ctx context.Context, contacts []contact) (call.Leg, error) {
+func (r *ringing) run(ctx context.Context, contacts []contact) (*leg, error) {
 	ringing, stop := context.WithCancelCause(ctx)
 	for _, c := range contacts {
 		if r.server.work.run(func() { r.ring(ringing, c) }) {
@@ -112,7 +128,7 @@ func (r *ringing) ring(ringing context.Context, c contact) {
 }
 
 // outcome waits for the first leg, or for the reason why there is none.
-func (r *ringing) outcome(ctx context.Context) (call.Leg, error) {
+func (r *ringing) outcome(ctx context.Context) (*leg, error) {
 	limit := time.NewTimer(r.offer.Ring)
 	defer limit.Stop()
 	err := call.ErrUnreachable

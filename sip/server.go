@@ -125,6 +125,7 @@ type Server struct {
 	counts    *counts
 
 	dialogs  *dialogs      // legs by dialog, for requests within one
+	posts    *posts        // which agents have a leg, under which claim
 	arriving *arriving     // INVITEs, and CANCELs that came before theirs
 	calls    *crew         // INVITE handlers, each running a call; closed when draining
 	work     *crew         // what outlives a call by moments: our BYE, CANCEL and INFO
@@ -170,9 +171,10 @@ func New(cfg Config, d Deps) (*Server, error) {
 		cfg: cfg, deps: d, log: d.Log, quiet: quiet, secret: []byte(rand.Text()),
 		timers: timers{t1: 500 * time.Millisecond, t2: 4 * time.Second, stray: 200 * time.Millisecond},
 		ua:     ua, trunks: trunks, gate: gate,
-		admission: newAdmission(cfg, d),
+		admission: newAdmission(d),
 		registrar: newRegistrar(cfg, offers, d),
 		dialogs:   newDialogs(),
+		posts:     newPosts(),
 		arriving:  newArriving(),
 		calls:     newCrew(false, d.Log),
 		work:      newCrew(true, d.Log),
