@@ -46,15 +46,21 @@ type registrar struct {
 	// set before run.
 	ask func(ctx context.Context, c contact) bool
 
-	telling sync.Mutex
-	told    map[owner]bool // who Presence holds to be registered
+	mu   sync.Mutex
+	told map[owner]*telling // one for each agent that ever registered
+}
+
+// A telling keeps what Presence is told of one agent in order: its mu is held while Presence is told.
+type telling struct {
+	mu         sync.Mutex
+	registered bool // Presence holds the agent to be
 }
 
 func newRegistrar(cfg Config, offers []digest.Algorithm, d Deps) *registrar {
 	return &registrar{
 		min: cfg.MinExpires, max: cfg.MaxExpires,
 		door: newDoorkeeper(cfg.Realm, offers, d.Agents, d.Now), contacts: newContacts(), presence: d.Presence,
-		now: d.Now, log: d.Log, told: map[owner]bool{},
+		now: d.Now, log: d.Log, told: map[owner]*telling{},
 	}
 }
 
@@ -196,22 +202,34 @@ func (r *registrar) lasts(text string) time.Duration {
 	}
 }
 
-// tell tells Presence how the agent stands now. Only one call at a time tells, each reads the contacts itself, so
-// what is told last is how it is.
+// tell tells Presence how the agent stands now. Only one at a time tells of an agent and reads the contacts itself, so
+// what is told last is how it is. One agent does not wait for another.
 func (r *registrar) tell(who owner, reason string) {
+	t := r.tellingOf(who)
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), presencePatience)
 	defer cancel()
-	r.telling.Lock()
-	defer r.telling.Unlock()
 	until, reachable := r.contacts.until(who)
 	switch {
 	case reachable:
-		r.told[who] = true
+		t.registered = true
 		r.presence.Registered(ctx, who.city, who.agent, until)
-	case r.told[who]:
-		delete(r.told, who)
+	case t.registered:
+		t.registered = false
 		r.presence.Unregistered(ctx, who.city, who.agent, reason)
 	}
+}
+
+func (r *registrar) tellingOf(who owner) *telling {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.told[who]
+	if t == nil {
+		t = &telling{}
+		r.told[who] = t
+	}
+	return t
 }
 
 // run expires contacts and asks phones whether they are there, until ctx ends. Nothing of it runs when it returns.

@@ -527,3 +527,47 @@ func TestRegisterOnTheWire(t *testing.T) {
 		}
 	}
 }
+
+// A stuckPresence does not come back from telling of ana until let go.
+type stuckPresence struct {
+	noPresence
+	entered chan struct{}
+	letGo   chan struct{}
+	told    chan call.AgentID
+}
+
+func (p *stuckPresence) Registered(_ context.Context, _ call.CityID, agent call.AgentID, _ time.Time) {
+	if agent == "agent-a" {
+		close(p.entered)
+		<-p.letGo
+	}
+	p.told <- agent
+}
+
+func TestOneAgentDoesNotWaitForAnother(t *testing.T) {
+	clock := newTestClock()
+	r, _ := newTestRegistrar(clock.now)
+	p := &stuckPresence{entered: make(chan struct{}), letGo: make(chan struct{}), told: make(chan call.AgentID, 2)}
+	r.presence = p
+	for _, agent := range []call.AgentID{"agent-a", "agent-b"} {
+		c := contact{callID: string(agent), cseq: 1, expires: clock.now().Add(time.Hour)}
+		c.uri.Host = string(agent) + ".invalid"
+		if err := r.contacts.update(owner{"springfield", agent}, []contact{c}, clock.now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var telling sync.WaitGroup
+	defer telling.Wait()
+	defer close(p.letGo)
+	telling.Go(func() { r.tell(owner{"springfield", "agent-a"}, "") })
+	<-p.entered
+	telling.Go(func() { r.tell(owner{"springfield", "agent-b"}, "") })
+	select {
+	case agent := <-p.told:
+		if agent != "agent-b" {
+			t.Errorf("told of %s", agent)
+		}
+	case <-time.After(patienceOfTests):
+		t.Error("agent-b waits for agent-a")
+	}
+}
