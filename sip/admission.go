@@ -19,10 +19,8 @@ import (
 // admission a request has each mandatory header field once and readable, our version, a method and extensions that we
 // know, and a body of a size and kind that we take.
 type admission struct {
-	methods   []sip.RequestMethod // those that have a handler
-	supported []string            // option tags that may stand in Require
-	merged    *recent
-	log       *slog.Logger
+	merged *recent
+	log    *slog.Logger
 
 	refused  atomic.Uint64 // requests that got no further
 	panicked atomic.Uint64
@@ -40,8 +38,8 @@ func admitted() []sip.RequestMethod {
 	return []sip.RequestMethod{sip.INVITE, sip.ACK, sip.CANCEL, sip.BYE, sip.OPTIONS, sip.REGISTER, sip.INFO}
 }
 
-func newAdmission(_ Config, d Deps) *admission {
-	return &admission{methods: admitted(), merged: newRecent(mergeSpan, d.Now), log: d.Log}
+func newAdmission(d Deps) *admission {
+	return &admission{merged: newRecent(mergeSpan, d.Now), log: d.Log}
 }
 
 // mergeSpan is how long a request may take to come by a second way: the life of its transaction, 64·T1.
@@ -63,7 +61,7 @@ func (a *admission) admit(next sipgo.RequestHandler) sipgo.RequestHandler {
 
 // refuse answers a request whose method has no handler.
 func (a *admission) refuse(req *sip.Request, tx sip.ServerTransaction) {
-	a.admit(func(req *sip.Request, tx sip.ServerTransaction) { a.answer(req, tx, a.unknownMethod(req.Method)) })(req, tx)
+	a.admit(func(req *sip.Request, tx sip.ServerTransaction) { a.answer(req, tx, unknownMethod(req.Method)) })(req, tx)
 }
 
 func (a *admission) catch(req *sip.Request, tx sip.ServerTransaction) {
@@ -109,8 +107,8 @@ func copyUnread(name string, req *sip.Request, res *sip.Response) {
 // judge returns why req is not admitted, or nil.
 func (a *admission) judge(req *sip.Request) *refusal {
 	for _, check := range []func(*sip.Request) *refusal{
-		checkFrame, checkVersion, checkHeaders, checkAddresses, checkCSeq, a.checkMethod, checkTarget,
-		checkHops, a.checkMerged, a.checkRequire, checkBody,
+		checkFrame, checkVersion, checkHeaders, checkAddresses, checkCSeq, checkMethod, checkTarget,
+		checkHops, a.checkMerged, checkRequire, checkBody,
 	} {
 		if r := check(req); r != nil {
 			return r
@@ -266,19 +264,19 @@ func checkCSeq(req *sip.Request) *refusal {
 	return nil
 }
 
-func (a *admission) checkMethod(req *sip.Request) *refusal {
-	if slices.Contains(a.methods, req.Method) {
+func checkMethod(req *sip.Request) *refusal {
+	if slices.Contains(admitted(), req.Method) {
 		return nil
 	}
-	return a.unknownMethod(req.Method)
+	return unknownMethod(req.Method)
 }
 
 // unknownMethod is 405 for a method that SIP has and we have no use for (RFC 3261 §8.2.1), 501 for any other (§21.5.2).
-func (a *admission) unknownMethod(m sip.RequestMethod) *refusal {
+func unknownMethod(m sip.RequestMethod) *refusal {
 	if knownMethod(m) == "" {
-		return &refusal{code: 501, reason: "Not Implemented", headers: []sip.Header{a.allow()}}
+		return &refusal{code: 501, reason: "Not Implemented", headers: []sip.Header{allowHeader()}}
 	}
-	return &refusal{code: 405, reason: "Method Not Allowed", headers: []sip.Header{a.allow()}}
+	return &refusal{code: 405, reason: "Method Not Allowed", headers: []sip.Header{allowHeader()}}
 }
 
 // knownMethod is m when SIP has that method, and empty otherwise, so that a stranger's text reaches no log.
@@ -290,15 +288,6 @@ func knownMethod(m sip.RequestMethod) string {
 	default:
 		return ""
 	}
-}
-
-// allow is the Allow header field (RFC 3261 §20.5).
-func (a *admission) allow() sip.Header {
-	names := make([]string, len(a.methods))
-	for i, m := range a.methods {
-		names[i] = string(m)
-	}
-	return sip.NewHeader("Allow", strings.Join(names, ", "))
 }
 
 // checkTarget wants a Request-URI that is sip or tel and carries no header fields (RFC 3261 §19.1.5): TLS, and with it
@@ -339,17 +328,12 @@ func (a *admission) checkMerged(req *sip.Request) *refusal {
 	return nil
 }
 
-// checkRequire refuses extensions that we do not know (RFC 3261 §8.2.2.3), each of them named.
-func (a *admission) checkRequire(req *sip.Request) *refusal {
+// checkRequire refuses extensions, each of them named (RFC 3261 §8.2.2.3): we have none.
+func checkRequire(req *sip.Request) *refusal {
 	if req.Method == sip.ACK || req.Method == sip.CANCEL {
 		return nil
 	}
-	var unknown []string
-	for _, tag := range listOf(req, "Require") {
-		if !slices.Contains(a.supported, strings.ToLower(tag)) {
-			unknown = append(unknown, tag)
-		}
-	}
+	unknown := listOf(req, "Require")
 	if len(unknown) == 0 {
 		return nil
 	}
@@ -382,7 +366,7 @@ func checkBody(req *sip.Request) *refusal {
 			return unsupportedMedia("Accept-Encoding", "identity")
 		}
 	}
-	if req.Method != sip.INVITE && req.Method != sip.UPDATE {
+	if req.Method != sip.INVITE {
 		return nil
 	}
 	if len(req.Body()) > 0 && !isSDP(req.ContentType()) {

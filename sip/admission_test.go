@@ -30,7 +30,7 @@ func parseRequest(t testing.TB, text string) *sip.Request {
 }
 
 func newTestAdmission(now func() time.Time) *admission {
-	return newAdmission(Config{}, Deps{Log: silentLog(), Now: now})
+	return newAdmission(Deps{Log: silentLog(), Now: now})
 }
 
 // verdict is what becomes of a datagram: 200 when it is admitted, the status of its refusal, or 0 for silence.

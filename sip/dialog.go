@@ -56,7 +56,8 @@ func dialogFrom(req *sip.Request, l *listener) *dialog {
 	return d
 }
 
-// plainURI is u as it may stand in From and To (RFC 3261 §20, table 1 of §19.1.1): without port, parameters, headers.
+// plainURI is u for From and To of what we send: without password and header fields, which may not stand there (RFC
+// 3261 §19.1.1, table 1). Port and parameters stay, since the far side may compare its own address whole.
 func plainURI(u sip.Uri) sip.Uri {
 	plain := *u.Clone()
 	if plain.Scheme == "sip" || plain.Scheme == "sips" {

@@ -60,7 +60,7 @@ func reasonHeader(c call.Cause) sip.Header {
 	return sip.NewHeader("Reason", fmt.Sprintf("Q.850;cause=%d", c.Q850()))
 }
 
-// allowHeader names the methods that have a handler.
+// allowHeader names the methods that have a handler (RFC 3261 §20.5).
 func allowHeader() sip.Header {
 	names := make([]string, 0, 8)
 	for _, m := range admitted() {
