@@ -11,6 +11,7 @@ import (
 // (lineup), who stands where in line, and whose deadline comes next. It does no I/O and is guarded by its city's mutex.
 type board struct {
 	conf      *settings
+	epoch     time.Time // deadlines count from here
 	lineup    *lineup
 	seats     map[call.ID]*seat
 	desks     map[call.AgentID]*desk
@@ -58,7 +59,7 @@ type line struct {
 
 // deadline is when an agent or a call needs a look although nothing has happened to them.
 type deadline struct {
-	at    int64 // Unix nanoseconds; 0 is none
+	at    int64 // nanoseconds since the board's epoch; 0 is none
 	agent call.AgentID
 	call  call.ID
 }
@@ -76,7 +77,7 @@ func (d deadline) before(o deadline) bool {
 
 // newBoard returns a board on which nobody waits and nobody has signed in.
 func newBoard(conf *settings, now time.Time, claimed func(was, is Claim)) *board {
-	b := &board{conf: conf, lineup: newLineup(), seats: map[call.ID]*seat{}, desks: map[call.AgentID]*desk{},
+	b := &board{conf: conf, epoch: now, lineup: newLineup(), seats: map[call.ID]*seat{}, desks: map[call.AgentID]*desk{},
 		lines: map[call.QueueID]*line{}, moved: map[*line]bool{}, deadlines: newOrdered[deadline](), claimed: claimed}
 	for _, q := range conf.Queues {
 		b.lines[q.ID] = &line{order: newOrdered[callKey](), states: map[State]int{}}
@@ -91,6 +92,10 @@ func newBoard(conf *settings, now time.Time, claimed func(was, is Claim)) *board
 	}
 	return b
 }
+
+// mark is t as deadlines count it: from the epoch, by the clock that nobody can set where t has a reading of it. What lies
+// before the epoch is due at once.
+func (b *board) mark(t time.Time) int64 { return max(1, int64(t.Sub(b.epoch))) }
 
 // load makes an empty board that of a snapshot.
 func (b *board) load(s Snapshot, now time.Time) {
@@ -190,7 +195,7 @@ func (b *board) seeCall(s *seat, now time.Time) {
 }
 
 func (b *board) wakeCall(s *seat, at time.Time) {
-	s.wake = deadline{at: at.UnixNano(), call: s.Call}
+	s.wake = deadline{at: b.mark(at), call: s.Call}
 	b.deadlines.add(s.wake)
 }
 
@@ -247,7 +252,7 @@ func (b *board) seeAgent(d *desk, now time.Time) {
 	b.deadlines.remove(d.wake)
 	d.wake = deadline{}
 	if at := d.nextLook(now); !at.IsZero() {
-		d.wake = deadline{at: at.UnixNano(), agent: d.Agent}
+		d.wake = deadline{at: b.mark(at), agent: d.Agent}
 		b.deadlines.add(d.wake)
 	}
 }
@@ -289,7 +294,7 @@ func (d *desk) nextLook(now time.Time) (at time.Time) {
 func (b *board) due(now time.Time) (desks []*desk, seats []*seat) {
 	for {
 		first, ok := b.deadlines.first()
-		if !ok || first.at > now.UnixNano() {
+		if !ok || first.at > b.mark(now) {
 			return desks, seats
 		}
 		b.deadlines.remove(first)

@@ -185,7 +185,7 @@ func (c *city) nextStep(news time.Time) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if d, ok := c.board.deadlines.first(); ok {
-		at = earlier(at, time.Unix(0, d.at))
+		at = earlier(at, c.board.epoch.Add(time.Duration(d.at)))
 	}
 	return at
 }

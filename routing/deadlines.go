@@ -64,14 +64,14 @@ func (c *city) dueNow(now time.Time) (overdue []Row, forgiven []call.ID) {
 
 // postpone moves a deadline that has passed to a later time.
 func (b *board) postpone(d *desk, to time.Time) {
-	if d.wake.at == 0 || d.wake.at >= to.UnixNano() {
+	if d.wake.at == 0 || d.wake.at >= b.mark(to) {
 		return
 	}
-	if d.wake.at > to.Add(-retryAfter).UnixNano() {
+	if d.wake.at > b.mark(to.Add(-retryAfter)) {
 		return // still ahead
 	}
 	b.deadlines.remove(d.wake)
-	d.wake.at = to.UnixNano()
+	d.wake.at = b.mark(to)
 	b.deadlines.add(d.wake)
 }
 

@@ -38,7 +38,8 @@ type city struct {
 	leads   time.Time // until then
 }
 
-// New returns an empty store with that clock.
+// New returns an empty store with that clock. Leases run by its monotonic reading where it has one, as time.Now has: a
+// wall clock that is set does not lengthen them.
 func New(now func() time.Time) *Store {
 	return &Store{now: now, cities: map[call.CityID]*city{}}
 }
