@@ -43,9 +43,6 @@ func (f *faults) queues(c City) map[call.QueueID]Queue {
 		if q.MaxLength < 0 || q.MaxWait < 0 || q.Ring < 0 || q.WrapUp < 0 {
 			f.add("city %s: queue %s: a length or time is negative", c.ID, q.ID)
 		}
-		if q.Strategy != "" && q.Strategy != LongestIdle {
-			f.add("city %s: queue %s: unknown strategy %q, known: %s", c.ID, q.ID, q.Strategy, LongestIdle)
-		}
 		queues[q.ID] = q
 	}
 	return queues
@@ -76,8 +73,7 @@ func (f *faults) agents(c City, queues map[call.QueueID]Queue) {
 // entries checks a city's entries and adds them to the table of all cities.
 func (f *faults) entries(c City, queues map[call.QueueID]Queue, table map[dialled]Destination) {
 	for _, e := range c.Entries {
-		q, ok := queues[e.Queue]
-		if !ok {
+		if _, ok := queues[e.Queue]; !ok {
 			f.add("city %s: entry %s: unknown queue %q", c.ID, e.Number, e.Queue)
 		}
 		if len(e.Trunks) == 0 {
@@ -86,7 +82,7 @@ func (f *faults) entries(c City, queues map[call.QueueID]Queue, table map[dialle
 		if e.Language == "" {
 			f.add("city %s: entry %s: no language", c.ID, e.Number)
 		}
-		d := Destination{City: c.ID, Number: e.Number, Queue: e.Queue, Language: e.Language, MaxWait: q.MaxWait}
+		d := Destination{City: c.ID, Number: e.Number, Queue: e.Queue, Language: e.Language}
 		for _, number := range append([]string{e.Number}, e.Also...) {
 			f.entry(e, number, d, table)
 		}

@@ -3,7 +3,6 @@ package routing
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"callhall/call"
 )
@@ -14,7 +13,6 @@ type Destination struct {
 	Number   string // the entry as configured
 	Queue    call.QueueID
 	Language string
-	MaxWait  time.Duration // the queue's; 0 is no limit
 }
 
 // dialled is what a call's way is found by. The caller's number is no part of it.

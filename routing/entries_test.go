@@ -16,7 +16,7 @@ func build(cities ...routing.City) (*routing.Service, error) {
 }
 
 func TestFind(t *testing.T) {
-	north := routing.City{ID: "north", Queues: []routing.Queue{{ID: general, MaxWait: time.Hour}}, Entries: []routing.Entry{
+	north := routing.City{ID: "north", Queues: []routing.Queue{{ID: general}}, Entries: []routing.Entry{
 		{Trunks: []call.TrunkID{"t1", "t2"}, Number: "311", Also: []string{"+1 (212) 555-0100", "311;phone-context=+1"},
 			Queue: general, Language: "en"}}}
 	south := routing.City{ID: "south", Queues: []routing.Queue{{ID: general}}, Entries: []routing.Entry{
@@ -48,7 +48,7 @@ func TestFind(t *testing.T) {
 			t.Errorf("%s %s: got %+v %v, want city %q", c.trunk, c.dialled, d, err, c.city)
 		}
 	}
-	want := routing.Destination{City: "north", Number: "311", Queue: general, Language: "en", MaxWait: time.Hour}
+	want := routing.Destination{City: "north", Number: "311", Queue: general, Language: "en"}
 	if d, _ := s.Find("t2", "+12125550100"); d != want {
 		t.Errorf("got %+v, want %+v", d, want)
 	}
@@ -56,7 +56,7 @@ func TestFind(t *testing.T) {
 
 func TestEveryFaultAtOnce(t *testing.T) {
 	bad := routing.City{ID: "north",
-		Queues: []routing.Queue{{ID: general, Ring: -1}, {ID: general}, {ID: "parks", Strategy: "loudest"}},
+		Queues: []routing.Queue{{ID: general, Ring: -1}, {ID: general}, {ID: "parks", MaxWait: -1}},
 		Entries: []routing.Entry{
 			{Trunks: []call.TrunkID{"t1"}, Number: "311", Queue: "genral", Language: "en"},
 			{Trunks: []call.TrunkID{"t1"}, Number: "three-one-one", Queue: general, Language: "en"},
@@ -72,7 +72,7 @@ func TestEveryFaultAtOnce(t *testing.T) {
 	for _, want := range []string{
 		"queue general: a length or time is negative",
 		`queue "general": the id is empty or used twice`,
-		`unknown strategy "loudest", known: longest-idle`,
+		"queue parks: a length or time is negative",
 		`entry 311: unknown queue "genral"`,
 		`entry "three-one-one": not a number`,
 		"entry 312: no trunk",

@@ -33,21 +33,14 @@ type Entry struct {
 	Language string // BCP 47
 }
 
-// Queue is one line of waiting calls. Zero durations and lengths have the meaning given.
+// Queue is one line of waiting calls. A call is offered to the agent who has been free the longest. Zero durations and lengths have the meaning given.
 type Queue struct {
 	ID        call.QueueID
 	MaxLength int           // refuse a call when this many stand before it; 0 is no limit
-	MaxWait   time.Duration // handed on by Find for the call to observe; 0 is no limit
+	MaxWait   time.Duration // checked here, kept by the call (call.Terms); 0 is no limit
 	Ring      time.Duration // how long one offer rings; 0 is DefaultRing
 	WrapUp    time.Duration // the agent's time after a call; 0 is none
-	Strategy  Strategy      // empty is LongestIdle
 }
-
-// Strategy is how a queue chooses among its free agents.
-type Strategy string
-
-// LongestIdle offers a call to the agent who has been free the longest.
-const LongestIdle Strategy = "longest-idle"
 
 // Agent is a person who takes calls.
 type Agent struct {
