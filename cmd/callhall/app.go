@@ -8,7 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,6 +54,8 @@ type app struct {
 	console    *console.Console
 	http       net.Listener
 	admin      net.Listener
+
+	draining atomic.Bool // no new calls are taken
 
 	loops  []func(ctx context.Context) // what runs beside the edges until they have stopped
 	closed []func() error              // closes what is open, the last first
@@ -173,9 +175,9 @@ func (a *app) openVault(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	keep := ani.KeepFor
+	keep := map[call.CityID]time.Duration{}
 	for _, c := range a.cfg.Cities {
-		keep = min(keep, c.ANI.Retention)
+		keep[c.ID] = c.ANI.Retention
 	}
 	a.vault, err = ani.NewVault(store, a.ledger, ani.KeyDir(a.path("keys")), ani.Config{
 		Cities: a.cities(), Keep: keep, Now: a.clock.Now, Log: a.log, Registry: a.registry})
@@ -344,6 +346,12 @@ func (a *app) openConsole(ctx context.Context) error {
 // checks are what /readyz asks.
 func (a *app) checks() []console.Check {
 	return []console.Check{
+		{Name: "draining", Check: func(context.Context) error {
+			if a.draining.Load() {
+				return errors.New("no new calls are taken")
+			}
+			return nil
+		}},
 		{Name: "records", Check: a.records.PingContext},
 		{Name: "sealed", Check: a.sealed.PingContext},
 		{Name: "ledger", Check: func(context.Context) error {
@@ -358,58 +366,5 @@ func (a *app) checks() []console.Check {
 			}
 			return nil
 		}},
-	}
-}
-
-// Run serves until ctx ends, then stops in order: no new calls, the calls in progress, the edges, and last what runs
-// beside them. It returns the first fault of an edge.
-func (a *app) Run(ctx context.Context) error {
-	besideCtx, stopBeside := context.WithCancel(context.WithoutCancel(ctx))
-	var beside sync.WaitGroup
-	for _, loop := range a.loops {
-		beside.Go(func() { loop(besideCtx) })
-	}
-	edgeCtx, stopEdges := context.WithCancel(context.WithoutCancel(ctx))
-	edges := make(chan error, 3)
-	go func() { edges <- a.sip.Run(edgeCtx) }()
-	go func() { edges <- a.console.Serve(edgeCtx, a.http) }()
-	go func() { edges <- a.console.ServeAdmin(edgeCtx, a.admin) }()
-
-	var err error
-	running := 3
-	select {
-	case <-ctx.Done():
-		a.drain()
-	case err = <-edges:
-		running--
-	}
-	stopEdges()
-	for range running {
-		err = errors.Join(err, <-edges)
-	}
-	stopBeside()
-	beside.Wait()
-	return err
-}
-
-// drainPoll is how often a draining node looks whether its last call has ended.
-const drainPoll = 100 * time.Millisecond
-
-// drain refuses new calls and lets those in progress end by themselves, for as long as the configuration allows.
-func (a *app) drain() {
-	a.sip.Drain()
-	if a.board.Active() > 0 {
-		a.log.Info("draining: no new calls", "calls", a.board.Active(), "longest", a.cfg.DrainTimeout)
-	}
-	deadline := time.After(a.cfg.DrainTimeout)
-	tick := time.NewTicker(drainPoll)
-	defer tick.Stop()
-	for a.board.Active() > 0 {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			a.log.Warn("drain deadline passed: calls are ended", "calls", a.board.Active())
-			return
-		}
 	}
 }

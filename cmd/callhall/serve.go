@@ -60,7 +60,11 @@ func (c serveCmd) serve(ctx context.Context, a *app, out io.Writer) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	ended := make(chan error, 1)
-	go func() { ended <- a.Run(ctx) }()
+	go func() {
+		err := a.Run(ctx)
+		stop(nil) // also where the app ended by itself: the phones beside it end with ctx
+		ended <- err
+	}()
 
 	a.tell(out)
 	helpers, err := c.startHelpers(ctx, a, out)
