@@ -173,7 +173,9 @@ func TestCallsAreCountedByOutcome(t *testing.T) {
 		waiting time.Duration
 		talked  bool
 	}{{call.EndCallerHungUp, time.Second, true}, {call.EndNodeLost, time.Hour, true}, {call.EndAbandoned, time.Second, false},
-		{call.EndCancelled, time.Minute, false}, {call.EndMaxWait, time.Minute, false}} {
+		{call.EndCancelled, time.Minute, false}, {call.EndMaxWait, time.Minute, false}, {call.EndQueueFull, 0, false},
+		{call.EndCallerLost, time.Minute, false}, {call.EndShutdown, 0, false}, {call.EndNodeLost, 0, false},
+		{call.EndNoAck, 0, false}, {call.EndNoMedia, 0, false}, {call.EndFailed, 0, false}} {
 		r := cdrtest.Record("demo", n)
 		if r.End, r.Waiting = c.end, c.waiting; c.talked {
 			r.ConnectedAt = r.ArrivedAt
@@ -184,7 +186,8 @@ func TestCallsAreCountedByOutcome(t *testing.T) {
 	}
 	page := httptest.NewRecorder()
 	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
-	for outcome, n := range map[string]int{"answered": 2, "abandoned": 1, "short_abandoned": 1, "failed": 1} {
+	for outcome, n := range map[string]int{"answered": 2, "abandoned": 1, "short_abandoned": 1, "max_wait": 1,
+		"refused": 1, "lost": 1, "shutdown": 1, "failed": 4} {
 		want := fmt.Sprintf("callhall_calls_total{outcome=%q,queue=\"general\"} %d\n", outcome, n)
 		if !strings.Contains(page.Body.String(), want) {
 			t.Errorf("%s is not in\n%s", want, page.Body)

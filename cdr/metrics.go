@@ -48,16 +48,27 @@ func (f *figures) count(r call.Record) {
 	}
 }
 
-// outcome is the label for how a call went. A caller who left unanswered never counts as answered.
+// outcome is the label for how a call went. A caller who left unanswered never counts as answered, and what is no fault
+// of ours never as failed.
 func outcome(r call.Record) string {
-	switch {
-	case !r.ConnectedAt.IsZero():
+	if !r.ConnectedAt.IsZero() {
 		return "answered"
-	case r.End != call.EndAbandoned && r.End != call.EndCancelled:
-		return "failed"
-	case r.Waiting < shortAbandon:
-		return "short_abandoned"
-	default:
+	}
+	switch r.End {
+	case call.EndAbandoned, call.EndCancelled:
+		if r.Waiting < shortAbandon {
+			return "short_abandoned"
+		}
 		return "abandoned"
+	case call.EndQueueFull:
+		return "refused"
+	case call.EndMaxWait:
+		return "max_wait"
+	case call.EndCallerLost:
+		return "lost"
+	case call.EndShutdown:
+		return "shutdown"
+	default:
+		return "failed"
 	}
 }
