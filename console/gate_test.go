@@ -42,7 +42,7 @@ func TestEachFaultHasItsStatus(t *testing.T) {
 	o := newOffice(t, nil)
 	token := o.token("demo", console.RoleSupervisor)
 	for err, status := range map[error]int{console.ErrNotFound: 404, console.ErrGone: 410, console.ErrConflict: 409,
-		console.ErrRefused: 403, context.DeadlineExceeded: 503} {
+		context.DeadlineExceeded: 503} {
 		o.behind.fail = err
 		o.problem(o.ask(token, "POST", "/api/v1/agents/ana/state", `{"state":"ready","reason":"back"}`), status)
 	}

@@ -22,6 +22,8 @@ func (c *Console) ledgerRoutes(api huma.API) {
 	huma.Register(api, operation(http.MethodGet, "/ledger", "What was done with personal data"), c.listLedger)
 	checkpoint := operation(http.MethodGet, "/ledger/checkpoint", "The newest signed checkpoint, to keep elsewhere")
 	huma.Register(api, answering(checkpoint, "A C2SP tlog-checkpoint", "text/plain"), c.checkpoint)
+	key := operation(http.MethodGet, "/ledger/key", "The key that verifies the checkpoints")
+	huma.Register(api, answering(key, "A verifier key of C2SP signed notes, on one line", "text/plain"), c.ledgerKey)
 	huma.Register(api, operation(http.MethodGet, "/ledger/entries/{index}/proof", "Proof that one entry is in the ledger"), c.proveEntry)
 	export := operation(http.MethodGet, "/ledger/export", "The ledger as a file that a stranger verifies")
 	huma.Register(api, answering(export, "JSON Lines", "application/jsonl"), c.exportLedger)
@@ -37,18 +39,26 @@ func (c *Console) listLedger(ctx context.Context, in *struct{ Paging }) (*ledger
 	return out, nil
 }
 
-// checkpointAnswer is text in the C2SP form tlog-checkpoint.
-type checkpointAnswer struct {
+// textAnswer is plain text: a C2SP tlog-checkpoint, or a key.
+type textAnswer struct {
 	ContentType string `header:"Content-Type"`
 	Body        []byte
 }
 
-func (c *Console) checkpoint(ctx context.Context, _ *struct{}) (*checkpointAnswer, error) {
+func (c *Console) checkpoint(ctx context.Context, _ *struct{}) (*textAnswer, error) {
 	text, err := c.deps.Ledger.Checkpoint(ctx, visitOf(ctx).token.City)
 	if err != nil {
 		return nil, c.fail(ctx, "read the checkpoint", err)
 	}
-	return &checkpointAnswer{ContentType: "text/plain; charset=utf-8", Body: text}, nil
+	return &textAnswer{ContentType: "text/plain; charset=utf-8", Body: text}, nil
+}
+
+func (c *Console) ledgerKey(ctx context.Context, _ *struct{}) (*textAnswer, error) {
+	key, err := c.deps.Ledger.Key(ctx, visitOf(ctx).token.City)
+	if err != nil {
+		return nil, c.fail(ctx, "read the ledger's key", err)
+	}
+	return &textAnswer{ContentType: "text/plain; charset=utf-8", Body: []byte(key + "\n")}, nil
 }
 
 // proofAnswer is a proof as package ledger writes it.

@@ -16,7 +16,6 @@ var (
 	ErrGone     = errors.New("it has been erased")
 	ErrConflict = errors.New("it cannot be done in the present state")
 	ErrCursor   = errors.New("the cursor is damaged, or belongs to another list")
-	ErrRefused  = errors.New("the rules do not permit it")
 )
 
 // Calls is what the console needs of the call records; *cdr.Service has it.
@@ -32,7 +31,7 @@ type Recordings interface {
 	Recording(ctx context.Context, city call.CityID, id call.RecordingID) (Recording, error)
 	// Play opens a recording for one listener, once the city's ledger has it that they listen, and why. What it
 	// returns is a WAV file; the caller closes it. Errors: ErrNotFound, ErrGone when it is past due, ErrConflict while
-	// its call goes on, ErrRefused.
+	// its call goes on.
 	Play(ctx context.Context, city call.CityID, id call.RecordingID, l Listener) (io.ReadSeekCloser, error)
 }
 
@@ -40,7 +39,7 @@ type Recordings interface {
 type Recording struct {
 	ID       call.RecordingID `json:"id"`
 	Call     call.ID          `json:"call,omitempty"`
-	State    string           `json:"state" doc:"As the catalogue has it, for instance open, kept or erased."`
+	State    string           `json:"state" doc:"As the catalogue has it, open, sealed, stored or erased."`
 	Length   time.Duration    `json:"length_ns,omitempty"`
 	EndedAt  time.Time        `json:"ended_at,omitzero"`
 	DueAt    time.Time        `json:"due_at,omitzero" doc:"When it will be erased."`
@@ -101,6 +100,8 @@ type Ledger interface {
 	List(ctx context.Context, city call.CityID, cursor string, limit int) (LedgerPage, error)
 	// Checkpoint is the newest signed checkpoint, as C2SP tlog-checkpoint text. Errors: ErrNotFound before the first.
 	Checkpoint(ctx context.Context, city call.CityID) ([]byte, error)
+	// Key is the city's verifier key, in the form of golang.org/x/mod/sumdb/note: text without a line end.
+	Key(ctx context.Context, city call.CityID) (string, error)
 	// Proof proves one entry against a fresh checkpoint; it is JSON. Errors: ErrNotFound.
 	Proof(ctx context.Context, city call.CityID, index int64) ([]byte, error)
 	// Export writes the file that a stranger verifies.

@@ -98,8 +98,6 @@ func statusOf(err error) int {
 		return http.StatusGone
 	case errors.Is(err, ErrConflict):
 		return http.StatusConflict
-	case errors.Is(err, ErrRefused):
-		return http.StatusForbidden
 	case errors.Is(err, ErrCursor), errors.Is(err, cdr.ErrCursor):
 		return http.StatusBadRequest
 	case errors.Is(err, cdr.ErrLimit):

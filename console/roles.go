@@ -78,6 +78,7 @@ var table = []rule{
 	{route: "GET /api/v1/queues", permission: SeeQueues, reach: [5]Reach{none, city, none, none, city}},
 	{route: "GET /api/v1/ledger", permission: SeeLedger, reach: [5]Reach{none, none, city, none, none}},
 	{route: "GET /api/v1/ledger/checkpoint", permission: SeeLedger, reach: [5]Reach{none, none, city, none, none}},
+	{route: "GET /api/v1/ledger/key", permission: SeeLedger, reach: [5]Reach{none, none, city, none, none}},
 	{route: "GET /api/v1/ledger/entries/{index}/proof", permission: SeeLedger, reach: [5]Reach{none, none, city, none, none}},
 	{route: "GET /api/v1/ledger/export", permission: ExportLedger, reach: [5]Reach{none, none, city, none, none}, long: true},
 }

@@ -28,6 +28,7 @@ var expected = map[string]struct{ target, body, may string }{
 	"GET /api/v1/queues":                       {"/api/v1/queues", "", "nynny"},
 	"GET /api/v1/ledger":                       {"/api/v1/ledger", "", "nnynn"},
 	"GET /api/v1/ledger/checkpoint":            {"/api/v1/ledger/checkpoint", "", "nnynn"},
+	"GET /api/v1/ledger/key":                   {"/api/v1/ledger/key", "", "nnynn"},
 	"GET /api/v1/ledger/entries/{index}/proof": {"/api/v1/ledger/entries/0/proof", "", "nnynn"},
 	"GET /api/v1/ledger/export":                {"/api/v1/ledger/export", "", "nnynn"},
 }

@@ -267,6 +267,11 @@ func (l leaves) Checkpoint(ctx context.Context, city call.CityID) ([]byte, error
 	return l.ledger.Checkpoint(ctx, city)
 }
 
+// Key implements console.Ledger.
+func (l leaves) Key(ctx context.Context, city call.CityID) (string, error) {
+	return l.ledger.Key(ctx, city)
+}
+
 // Proof implements console.Ledger.
 func (l leaves) Proof(ctx context.Context, city call.CityID, index int64) ([]byte, error) {
 	proof, err := l.ledger.Proof(ctx, city, index)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +16,8 @@ import (
 	"callhall/cdr"
 	"callhall/console"
 	"callhall/console/sqlstore"
+	"callhall/ledger"
+	ledgersql "callhall/ledger/sqlstore"
 	"callhall/sqldb"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -68,26 +71,21 @@ func (o *office) Play(_ context.Context, _ call.CityID, _ call.RecordingID, l co
 	return sound{strings.NewReader("RIFF....WAVE")}, nil
 }
 
-// book is the office's ledger; its List is not that of the records.
-type book struct{}
-
-func (book) List(context.Context, call.CityID, string, int) (console.LedgerPage, error) {
-	return console.LedgerPage{Entries: []console.LedgerEntry{{Index: 4, Kind: "recording.played/1", Actor: "token:rosa/tok_a"}}}, nil
-}
-func (book) Proof(context.Context, call.CityID, int64) ([]byte, error) {
-	return []byte(`{"index":0}`), nil
-}
-
-func (book) Checkpoint(context.Context, call.CityID) ([]byte, error) {
-	return []byte("a checkpoint"), nil
-}
-func (book) Export(_ context.Context, _ call.CityID, w io.Writer) error {
-	_, err := io.WriteString(w, "an export")
-	return err
+// openBook is a real ledger in db with one entry of demo.
+func openBook(t *testing.T, db *sqldb.DB) leaves {
+	t.Helper()
+	store, err := ledgersql.Open(t.Context(), db)
+	must(t, err)
+	log, err := ledger.Open(t.Context(), store, ledger.KeyDir("keys"), ledger.WitnessDir("witness"), ledger.Config{})
+	must(t, err)
+	t.Cleanup(func() { must(t, log.Close()) })
+	must(t, log.Append(t.Context(), "demo", call.Leaf{Kind: "recording.played/1", At: time.Now(), Actor: "token:rosa/tok_a"}))
+	return leaves{log}
 }
 
-// TestVerbsSpeakToTheConsole runs the verbs against the real API, with tokens made by the real user verb.
-func TestVerbsSpeakToTheConsole(t *testing.T) {
+// officeServer is the real API over o and a real ledger, with tokens made by the real user verb in the working directory.
+func officeServer(t *testing.T, o *office) (url string) {
+	t.Helper()
 	t.Chdir(t.TempDir())
 	if err := os.MkdirAll("callhall-data/tokens", 0o700); err != nil {
 		t.Fatal(err)
@@ -101,19 +99,25 @@ func TestVerbsSpeakToTheConsole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	t.Cleanup(func() { db.Close() })
 	store, err := sqlstore.New(t.Context(), db)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &office{}
 	c, err := console.New(console.Config{Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()}, console.Deps{
-		Calls: o, Recordings: o, Agents: noStaff{}, Queues: noLines{}, Ledger: book{}, Tokens: console.NewTokens(store, nil)})
+		Calls: o, Recordings: o, Agents: noStaff{}, Queues: noLines{}, Ledger: openBook(t, db), Tokens: console.NewTokens(store, nil)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(c.Handler())
-	defer server.Close()
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// TestVerbsSpeakToTheConsole runs the verbs against the real API, with tokens made by the real user verb.
+func TestVerbsSpeakToTheConsole(t *testing.T) {
+	o := &office{}
+	server := officeServer(t, o)
 
 	for _, test := range []struct {
 		args []string
@@ -128,11 +132,15 @@ func TestVerbsSpeakToTheConsole(t *testing.T) {
 		{args: []string{"records", "audio", recA, "-o", "-", "--reason", "training"}, out: "RIFF....WAVE"},
 		{args: []string{"records", "list", "--token-file", "rosa.token"}, errs: "read the token", code: exitFailed},
 		{args: []string{"ledger", "list"}, out: "recording.played/1"},
-		{args: []string{"ledger", "checkpoint"}, out: "a checkpoint"},
-		{args: []string{"ledger", "export"}, out: "an export"},
+		{args: []string{"ledger", "checkpoint"}, out: "callhall/ledger/demo\n1\n"},
+		{args: []string{"ledger", "key"}, out: "callhall/ledger/demo+"},
+		{args: []string{"ledger", "proof", "0"}, out: `"index":0`},
+		{args: []string{"ledger", "proof", "1"}, errs: "the server answered 404: ", code: exitFailed},
+		{args: []string{"ledger", "key", "--token-file", "callhall-data/tokens/supervisor"}, errs: "the server answered 403: ", code: exitFailed},
+		{args: []string{"ledger", "export"}, out: `"export":"callhall ledger export v1"`},
 		{args: []string{"ledger", "list", "--token-file", "callhall-data/tokens/supervisor"}, errs: "the server answered 403: ", code: exitFailed},
 	} {
-		out, errs, code := verb(t, append(test.args, "--url", server.URL)...)
+		out, errs, code := verb(t, append(test.args, "--url", server)...)
 		if code != test.code || !strings.Contains(out, test.out) || !strings.Contains(errs, test.errs) {
 			t.Errorf("%q: exit %d, want %d\n%s%s", test.args, code, test.code, out, errs)
 		}
@@ -144,4 +152,35 @@ func TestVerbsSpeakToTheConsole(t *testing.T) {
 	if o.played.Reason != "training" || o.played.Role != console.RoleSupervisor {
 		t.Errorf("the recording was played to %+v", o.played)
 	}
+}
+
+// TestAStrangerVerifies: what the verbs fetch is all that somebody needs who trusts neither the server nor its operator.
+func TestAStrangerVerifies(t *testing.T) {
+	server := officeServer(t, &office{})
+	for file, args := range map[string][]string{"city.key": {"key"}, "early.checkpoint": {"checkpoint"}, "one.proof": {"proof", "0"}, "export.jsonl": {"export"}} {
+		if _, errs, code := verb(t, append([]string{"ledger"}, append(args, "-o", file, "--url", server)...)...); code != 0 {
+			t.Fatalf("ledger %q: %s", args, errs)
+		}
+	}
+	key := strings.TrimSpace(readFile(t, "city.key"))
+	out, errs, code := verb(t, "ledger", "verify", "export.jsonl", "--since", "early.checkpoint", "--key", key)
+	if code != 0 || !strings.Contains(out, "nothing changed or removed since the checkpoint over 1") {
+		t.Errorf("verify: exit %d\n%s%s", code, out, errs)
+	}
+	var proof ledger.Proof
+	must(t, json.Unmarshal([]byte(readFile(t, "one.proof")), &proof))
+	if err := proof.Check("demo", key); err != nil {
+		t.Errorf("the proof: %v", err)
+	}
+	proof.Leaf[0] ^= 1
+	if proof.Check("demo", key) == nil {
+		t.Error("a changed leaf is proved")
+	}
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	must(t, err)
+	return string(text)
 }

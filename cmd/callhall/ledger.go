@@ -23,6 +23,7 @@ type ledgerCmd struct {
 	List       ledgerList       `cmd:"" help:"List entries, newest first."`
 	Export     ledgerExport     `cmd:"" help:"Write the whole ledger of the city as one file that anybody can verify."`
 	Checkpoint ledgerCheckpoint `cmd:"" help:"Fetch the newest signed checkpoint, to be kept where the operator cannot change it."`
+	Key        ledgerKey        `cmd:"" help:"Fetch the city's verifier key, to be published: whoever verifies needs it from elsewhere than the export."`
 	Proof      ledgerProof      `cmd:"" help:"Fetch the proof that one entry is in the ledger, without the others."`
 	Verify     ledgerVerify     `cmd:"" help:"Verify an export, offline."`
 }
@@ -125,6 +126,21 @@ func (c ledgerCheckpoint) Run(ctx context.Context, term *terminal) error {
 		return err
 	}
 	return server.copyToFile(ctx, term, c.Output, "ledger/checkpoint", nil)
+}
+
+// ledgerKey is callhall ledger key.
+type ledgerKey struct {
+	access
+	Output string `short:"o" default:"-" placeholder:"FILE" help:"New file to write to; - is standard output."`
+}
+
+// Run fetches the key.
+func (c ledgerKey) Run(ctx context.Context, term *terminal) error {
+	server, err := c.dial(term, ledgerRole)
+	if err != nil {
+		return err
+	}
+	return server.copyToFile(ctx, term, c.Output, "ledger/key", nil)
 }
 
 // ledgerProof is callhall ledger proof.
