@@ -21,7 +21,8 @@ type city struct {
 	now     func() time.Time
 	metrics *metrics
 	leaving sync.WaitGroup // tickets whose end is still to be told to the store
-	phones  sync.Mutex     // held while what a registrar says is told to the store: read, then amend
+	// amends has a lock for each agent, held while what is said of them is told to the store: read, then amend.
+	amends map[call.AgentID]*sync.Mutex
 
 	mu      sync.Mutex // guards what follows
 	board   *board
@@ -49,7 +50,11 @@ func newCity(conf City, store Store, cfg Config, m *metrics) *city {
 		s.agents[a.ID] = a
 	}
 	c := &city{conf: s, store: store, node: cfg.Node, missed: cfg.MissedLimit, now: cfg.Now, metrics: m,
-		log: cfg.Log.With("city", conf.ID), tickets: map[call.ID]*ticket{}, talks: map[call.AgentID]Claim{}}
+		log: cfg.Log.With("city", conf.ID), tickets: map[call.ID]*ticket{}, talks: map[call.AgentID]Claim{},
+		amends: map[call.AgentID]*sync.Mutex{}}
+	for _, a := range conf.Agents {
+		c.amends[a.ID] = &sync.Mutex{}
+	}
 	c.board = newBoard(s, cfg.Now(), c.claimed)
 	return c
 }

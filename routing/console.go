@@ -96,8 +96,8 @@ func (s *Service) SetState(ctx context.Context, cityID call.CityID, agent call.A
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	c.phones.Lock()
-	defer c.phones.Unlock()
+	c.amends[agent].Lock()
+	defer c.amends[agent].Unlock()
 	was, err := c.store.Amend(ctx, cityID, agent, Amendment{})
 	if err != nil {
 		return AgentState{}, fmt.Errorf("agent %s: set state %s: %w: %w", agent, to, call.ErrUnavailable, err)

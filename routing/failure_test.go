@@ -212,3 +212,42 @@ func TestTwoNodes(t *testing.T) {
 		<-done
 	})
 }
+
+// sticky is a store whose steps for one agent stand still.
+type sticky struct {
+	*memstore.Store
+	began, free chan struct{}
+}
+
+func (s *sticky) Amend(ctx context.Context, c call.CityID, agent call.AgentID, a routing.Amendment) (routing.Row, error) {
+	if agent == "ana" {
+		s.began <- struct{}{}
+		<-s.free
+	}
+	return s.Store.Amend(ctx, c, agent, a)
+}
+
+// TestOneAgentsStepsHoldUpNoOther: while the store takes its time over one agent, another is registered and set.
+func TestOneAgentsStepsHoldUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &sticky{Store: memstore.New(time.Now), began: make(chan struct{}), free: make(chan struct{})}
+		s, err := routing.New([]routing.City{oneCity("ana", "bob")}, store, routing.Config{Node: "n1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		until := time.Now().Add(time.Hour)
+		go s.Registered(t.Context(), metro, "ana", until)
+		<-store.began
+		var state routing.AgentState
+		go func() {
+			s.Registered(t.Context(), metro, "bob", until)
+			state, err = s.SetState(t.Context(), metro, "bob", routing.StateReady, "agent:bob", "")
+		}()
+		synctest.Wait()
+		if err != nil || state.State != routing.StateReady {
+			t.Errorf("bob is %q, %v", state.State, err)
+		}
+		close(store.free)
+		<-store.began // the second step of ana's registration
+	})
+}

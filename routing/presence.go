@@ -15,8 +15,8 @@ func (s *Service) Registered(ctx context.Context, cityID call.CityID, agent call
 		s.cfg.Log.Warn("registration of an unknown agent", "city", cityID, "agent", agent)
 		return
 	}
-	c.phones.Lock()
-	defer c.phones.Unlock()
+	c.amends[agent].Lock()
+	defer c.amends[agent].Unlock()
 	c.amend(ctx, agent, func(r Row, now time.Time) Amendment { return c.registered(r, conf, now, until) })
 }
 
@@ -27,8 +27,8 @@ func (s *Service) Unregistered(ctx context.Context, cityID call.CityID, agent ca
 	if !ok {
 		return
 	}
-	c.phones.Lock()
-	defer c.phones.Unlock()
+	c.amends[agent].Lock()
+	defer c.amends[agent].Unlock()
 	c.amend(ctx, agent, func(r Row, now time.Time) Amendment {
 		if r.Facts.Phone.Home != c.node {
 			return Amendment{} // the phone has registered elsewhere since
