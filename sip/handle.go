@@ -23,8 +23,13 @@ func (s *Server) handle(ctx context.Context, server *sipgo.Server) {
 	server.OnNoRoute(s.counted(s.admission.refuse))
 }
 
+// counted counts what is handled, and handles nothing any more when the sockets are about to close.
 func (s *Server) counted(next sipgo.RequestHandler) sipgo.RequestHandler {
 	return func(req *sip.Request, tx sip.ServerTransaction) {
+		if !s.handling.enter() {
+			return
+		}
+		defer s.handling.leave()
 		s.counts.received(req)
 		next(req, tx)
 	}

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
+	"sync/atomic"
 
 	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
@@ -19,20 +21,22 @@ type listener struct {
 	shown   netip.AddrPort // what Via and Contact say
 	packets net.PacketConn // for UDP
 	streams net.Listener   // for TCP
+	deaf    atomic.Bool    // what comes is read and dropped
+	closed  atomic.Bool    // by us
 }
 
 // socketBuffer is what one UDP socket may hold while a burst is read: some 2,000 messages.
 const socketBuffer = 4 << 20
 
 // listen opens every socket of cfg, or none and says each fault.
-func listen(cfg Config) ([]*listener, error) {
+func listen(cfg Config, ts *trunks, log *slog.Logger) ([]*listener, error) {
 	if len(cfg.Listen) == 0 {
 		return nil, errors.New("listen: no address given")
 	}
 	var open []*listener
 	var faults []error
 	for _, where := range cfg.Listen {
-		l, err := listenOn(where, cfg.Advertise)
+		l, err := listenOn(where, cfg.Advertise, ts, log)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("listen on %s: %w", where, err))
 			continue
@@ -48,7 +52,7 @@ func listen(cfg Config) ([]*listener, error) {
 	return nil, errors.Join(faults...)
 }
 
-func listenOn(where string, advertise netip.Addr) (*listener, error) {
+func listenOn(where string, advertise netip.Addr, ts *trunks, log *slog.Logger) (*listener, error) {
 	u, err := url.Parse(where)
 	if err != nil {
 		return nil, errors.New("want udp://address:port or tcp://address:port")
@@ -65,7 +69,7 @@ func listenOn(where string, advertise netip.Addr) (*listener, error) {
 	case "udp":
 		err = l.openUDP(addr)
 	case "tcp":
-		err = l.openTCP(addr)
+		err = l.openTCP(addr, ts, log)
 	default:
 		err = errors.New("want udp:// or tcp://")
 	}
@@ -85,16 +89,20 @@ func (l *listener) openUDP(addr netip.AddrPort) error {
 		return err
 	}
 	_ = conn.SetReadBuffer(socketBuffer) // the system may allow less; then bursts are repeated by their senders
-	l.packets, l.addr = conn, plainAddrPort(conn.LocalAddr().(*net.UDPAddr).AddrPort())
+	l.packets, l.addr = packets{conn, &l.deaf}, plainAddrPort(conn.LocalAddr().(*net.UDPAddr).AddrPort())
 	return nil
 }
 
-func (l *listener) openTCP(addr netip.AddrPort) error {
+func (l *listener) openTCP(addr netip.AddrPort, ts *trunks, log *slog.Logger) error {
 	conn, err := net.ListenTCP(family("tcp", addr), net.TCPAddrFromAddrPort(addr))
 	if err != nil {
 		return err
 	}
-	l.streams, l.addr = conn, plainAddrPort(conn.Addr().(*net.TCPAddr).AddrPort())
+	isTrunk := func(src netip.Addr) bool {
+		_, known := ts.find(src)
+		return known
+	}
+	l.streams, l.addr = newStreams(conn, isTrunk, log, &l.deaf), plainAddrPort(conn.Addr().(*net.TCPAddr).AddrPort())
 	return nil
 }
 
@@ -120,15 +128,27 @@ func (l *listener) reaches(to netip.Addr) bool {
 // String is the listener as Config.Listen writes it, with the port it got.
 func (l *listener) String() string { return l.network + "://" + l.addr.String() }
 
-// serve reads until close.
+// serve reads until close. Any other end is an error: sipgo reports none when a UDP socket fails.
 func (l *listener) serve(s *sipgo.Server) error {
+	var err error
 	if l.packets != nil {
-		return unlessClosed(s.ServeUDP(l.packets))
+		err = s.ServeUDP(l.packets)
+	} else {
+		err = s.ServeTCP(l.streams)
 	}
-	return unlessClosed(s.ServeTCP(l.streams))
+	switch {
+	case l.closed.Load():
+		return nil
+	case err == nil:
+		return fmt.Errorf("%s: the socket failed", l)
+	default:
+		return fmt.Errorf("%s: %w", l, err)
+	}
 }
 
+// close closes the socket. It may be called twice.
 func (l *listener) close() {
+	l.closed.Store(true)
 	for _, c := range []io.Closer{l.packets, l.streams} {
 		if c != nil {
 			_ = c.Close() // closing a socket twice is all that can go wrong
@@ -153,13 +173,6 @@ func (l *listener) via(branch string) *sip.ViaHeader {
 		Host: l.shown.Addr().String(), Port: int(l.shown.Port()),
 		Params: sip.HeaderParams{{K: "branch", V: branch}, {K: "rport"}},
 	}
-}
-
-func unlessClosed(err error) error {
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
 }
 
 // plainAddrPort is a with an IPv4 address written as IPv4.

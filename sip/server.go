@@ -127,6 +127,7 @@ type Server struct {
 	dialogs  *dialogs      // legs by dialog, for requests within one
 	posts    *posts        // which agents have a leg, under which claim
 	arriving *arriving     // INVITEs, and CANCELs that came before theirs
+	handling *crew         // all handlers of requests
 	calls    *crew         // INVITE handlers, each running a call; closed when draining
 	work     *crew         // what outlives a call by moments: our BYE, CANCEL and INFO
 	closing  chan struct{} // closed when the far sides have had their time to answer
@@ -176,11 +177,12 @@ func New(cfg Config, d Deps) (*Server, error) {
 		dialogs:   newDialogs(),
 		posts:     newPosts(),
 		arriving:  newArriving(),
+		handling:  newCrew(false, d.Log),
 		calls:     newCrew(false, d.Log),
 		work:      newCrew(true, d.Log),
 		closing:   make(chan struct{}),
 	}
-	if s.listeners, err = listen(cfg); err != nil {
+	if s.listeners, err = listen(cfg, trunks, d.Log); err != nil {
 		return nil, fmt.Errorf("sip: %w", errors.Join(err, ua.Close()))
 	}
 	if s.counts, err = newCounts(d.Registry); err != nil { // last, so that New may be tried again with other ports
@@ -272,11 +274,26 @@ func (s *Server) finish() {
 	case <-time.After(lastWords):
 	}
 	close(s.closing)
+	s.turnDeaf()
 	s.closeListeners()
 	if err := s.ua.Close(); err != nil { // ends the transactions that are left
 		s.log.Debug("connections not closed cleanly", "err", err)
 	}
 	<-s.work.over()
+}
+
+// settling is how long a request that was read before we turned deaf may take to reach its handler.
+const settling = 50 * time.Millisecond
+
+// turnDeaf returns when no request is being handled and none is any more. Were one answered behind a closed socket, sipgo
+// would open another, which nobody closes.
+func (s *Server) turnDeaf() {
+	for _, l := range s.listeners {
+		l.deaf.Store(true)
+	}
+	<-time.After(settling)
+	s.handling.close()
+	<-s.handling.over()
 }
 
 func (s *Server) closeListeners() {
