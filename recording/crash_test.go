@@ -239,18 +239,58 @@ func TestFlippedByteInTheSpool(t *testing.T) {
 	}
 }
 
-// A recording that the catalogue knows and the spool does not was never kept: it is told so.
+// Killed before anything was on the disk, or heard: there is no recording, and none is made up.
 func TestNothingWasKept(t *testing.T) {
+	t.Parallel()
+	for name, flushed := range map[string]bool{"nothing on the disk": false, "nothing heard": true} {
+		dir := t.TempDir()
+		r := newRig(t, dir, options{idle: true})
+		rec, other := r.begin(), r.begin() // the other keeps the segment
+		if flushed {
+			say(other, time.Now(), 0, 50)
+			must(t, r.Flush())
+		}
+		r.stop()
+		r = newRig(t, dir, options{idle: true})
+		for _, f := range r.found {
+			if f.Summary.ID != other.ID() {
+				t.Errorf("%s: %+v", name, f)
+			}
+		}
+		if _, err := r.Open(t.Context(), city, rec.ID()); !errors.Is(err, recording.ErrNotFound) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A recording in which nothing was heard is not found again by the next start, though the spool's segment still tells of it.
+func TestDiscardedStaysDiscarded(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	r := newRig(t, dir, options{idle: true})
-	rec := r.begin()
+	empty, other := r.begin(), r.begin()
+	say(other, time.Now(), 0, 50)
+	done := make(chan call.RecordingSummary)
+	go func() {
+		s, err := empty.Close(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		done <- s
+	}()
+	for ended := false; !ended; {
+		must(t, r.Flush())
+		select {
+		case s := <-done:
+			if ended = true; s.State != call.RecordingNone {
+				t.Errorf("summary %+v", s)
+			}
+		case <-time.After(time.Millisecond):
+		}
+	}
 	r.stop()
 	r = newRig(t, dir, options{idle: true})
-	if len(r.found) != 1 || r.found[0].Summary.State != call.RecordingFailed || r.found[0].Summary.ID != rec.ID() {
-		t.Errorf("%+v", r.found)
-	}
-	if _, err := r.Open(t.Context(), city, rec.ID()); !errors.Is(err, recording.ErrErased) {
-		t.Errorf("%v", err)
+	if len(r.found) != 1 || r.found[0].Summary.ID != other.ID() {
+		t.Errorf("found %+v", r.found)
 	}
 }

@@ -78,7 +78,7 @@ func (s *Service) finish(ctx context.Context, l *live) (call.RecordingSummary, e
 		return l.entry.failed(ctx.Err()), fmt.Errorf("recording %s: not yet on the disk: %w", l.entry.ID, ctx.Err())
 	}
 	if l.kept.empty() {
-		return s.discard(ctx, l.kept), nil
+		return s.discard(l.kept), nil
 	}
 	if err := s.seal(ctx, l.kept); err != nil {
 		s.log.Warn("recording is kept but not yet catalogued", "call", l.entry.Call, "recording", l.entry.ID, "err", err)
@@ -90,13 +90,8 @@ func (s *Service) finish(ctx context.Context, l *live) (call.RecordingSummary, e
 // empty tells whether nothing was kept: nobody was heard, or the call never came to a conversation.
 func (k *kept) empty() bool { return k.totals.end == 0 && k.totals.dropped == 0 }
 
-// discard leaves nothing of a recording in which nothing was kept but its tombstone. One that the catalogue cannot be told
-// of now is buried at the next start.
-func (s *Service) discard(ctx context.Context, k *kept) call.RecordingSummary {
-	e := k.snapshot()
-	if err := s.catalogue.Bury(ctx, e.City, e.ID, s.clock.Now(), ""); err != nil {
-		s.log.Warn("empty recording stays in the catalogue until the next start", "call", e.Call, "recording", e.ID, "err", err)
-	}
+// discard leaves nothing of a recording in which nothing was kept.
+func (s *Service) discard(k *kept) call.RecordingSummary {
 	s.forget(k.raw)
 	return call.RecordingSummary{State: call.RecordingNone, Why: "nothing was heard"}
 }

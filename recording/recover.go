@@ -56,11 +56,10 @@ func (s *Service) Recover(ctx context.Context) ([]Recovered, error) {
 			done = append(done, Recovered{City: k.entry.City, Call: k.entry.Call, Summary: k.entry.summary()})
 		}
 	}
-	lost, err := s.buryLost(ctx)
-	if err != nil {
+	if err := s.tellLost(ctx); err != nil {
 		return done, fmt.Errorf("recover: %w", err)
 	}
-	return append(done, lost...), s.spool.release(unread)
+	return done, s.spool.release(unread)
 }
 
 // clearPlays removes what a listener's file may have left in the moment before it lost its name.
@@ -150,6 +149,9 @@ func (s *Service) revive(ctx context.Context, id rawID, r *remains) (k *kept, op
 	if err := s.retell(k); err != nil {
 		return nil, false, err
 	}
+	if k.empty() && len(k.bad) == 0 && e.State == StateOpen {
+		return nil, false, nil // nothing was heard
+	}
 	k.settle()
 	if e.State == StateSealed { // the due time is fixed once
 		k.entry, k.sealed = e, true
@@ -204,28 +206,16 @@ func (s *Service) readopt(k *kept) {
 	s.enqueue(k)
 }
 
-// buryLost deals with what the catalogue believes to be in the spool and is not.
-func (s *Service) buryLost(ctx context.Context) ([]Recovered, error) {
+// tellLost tells of what the catalogue believes to be in the spool and is not.
+func (s *Service) tellLost(ctx context.Context) error {
 	entries, err := s.catalogue.Unfinished(ctx, s.cfg.Node)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var lost []Recovered
 	for _, e := range entries {
-		raw, err := parseID(e.ID)
-		if err != nil || s.kept[raw] != nil {
-			continue
-		}
-		if e.State == StateSealed {
+		if raw, err := parseID(e.ID); err == nil && s.kept[raw] == nil {
 			s.log.Error("a sealed recording is not in the spool: its sound is lost", "recording", e.ID, "call", e.Call)
-			continue
 		}
-		if err := s.catalogue.Bury(ctx, e.City, e.ID, s.clock.Now(), ""); err != nil {
-			return lost, err
-		}
-		lost = append(lost, Recovered{City: e.City, Call: e.Call, Summary: e.failed(errNothingKept)})
 	}
-	return lost, nil
+	return nil
 }
-
-var errNothingKept = errors.New("the node stopped before anything was on the disk")

@@ -127,11 +127,10 @@ func (s *Service) Close() error {
 	return s.spool.close()
 }
 
-// openTimeout is how long a call waits for the spool's disk, before it goes on unrecorded, and for the catalogue, before
-// it goes on without: the spool knows enough.
+// openTimeout is how long a call waits for the disk of the spool, before it goes on unrecorded.
 const openTimeout = 2 * time.Second
 
-// Start opens a recording; nothing that was heard before is kept. Errors: ErrNoSpace (wrapped) when the disk has fallen
+// Start opens a recording; nothing that was heard before is kept. The spool alone knows of it until it ends. Errors: ErrNoSpace (wrapped) when the disk has fallen
 // to the floor, and the spool's. The call then goes on unrecorded.
 func (s *Service) Start(ctx context.Context, city call.CityID, id call.ID, n call.Notice) (call.Recording, error) {
 	l := &live{service: s, key: newKey(), base: time.Now(), done: make(chan struct{}), pending: make([]byte, 0, usualPending)}
@@ -149,7 +148,9 @@ func (s *Service) Start(ctx context.Context, city call.CityID, id call.ID, n cal
 	if err := s.begin(ctx, l); err != nil {
 		return nil, fmt.Errorf("recording of %s: %w", id, err)
 	}
-	s.enter(ctx, l)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.active[l.raw] = l
 	return l, nil
 }
 
@@ -177,18 +178,6 @@ func (s *Service) begin(ctx context.Context, l *live) error {
 		})
 		return fmt.Errorf("the disk of the spool does not answer: %w", ctx.Err())
 	}
-}
-
-// enter makes the recording known. A catalogue that cannot be reached is no reason not to record.
-func (s *Service) enter(ctx context.Context, l *live) {
-	ctx, cancel := context.WithTimeout(ctx, openTimeout)
-	defer cancel()
-	if err := s.catalogue.Open(ctx, l.entry); err != nil {
-		s.log.Warn("recording goes on without its catalogue entry", "call", l.entry.Call, "recording", l.entry.ID, "err", err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.active[l.raw] = l
 }
 
 // FloorError says that the disk has too little room to begin a recording. It is ErrNoSpace.

@@ -286,8 +286,8 @@ func TestKeysAreNotKept(t *testing.T) {
 	r.leavesNothing(rec)
 }
 
-// A recording that nobody spoke in, because the caller left while the agent's phone rang, leaves a tombstone and nothing
-// else: no key, no object, nothing in the spool.
+// A recording that nobody spoke in, because the caller left while the agent's phone rang, leaves nothing: no entry, no key,
+// no object, nothing in the spool.
 func TestNothingHeardLeavesNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, t.TempDir(), options{})
@@ -302,16 +302,33 @@ func (r *rig) leavesNothing(rec call.Recording) {
 	if err != nil || s.State != call.RecordingNone || s.ID != "" || s.Length != 0 {
 		r.t.Errorf("summary %+v, %v", s, err)
 	}
-	st := r.await(rec.ID(), recording.StateErased)
-	if len(st.Wrapped) != 0 || st.Certificate != "" {
-		r.t.Errorf("catalogue keeps %+v", st.Entry)
+	if _, err := r.catalog.Find(r.t.Context(), rec.ID()); !errors.Is(err, recording.ErrNotFound) {
+		r.t.Errorf("catalogue: %v", err)
 	}
 	if _, err := r.objects.Stat(r.t.Context(), recording.ObjectName(rec.ID())); !errors.Is(err, recording.ErrNoObject) {
 		r.t.Errorf("object: %v", err)
 	}
-	if _, err := r.Open(r.t.Context(), city, rec.ID()); !errors.Is(err, recording.ErrErased) {
+	if _, err := r.Open(r.t.Context(), city, rec.ID()); !errors.Is(err, recording.ErrNotFound) {
 		r.t.Errorf("open: %v", err)
 	}
+}
+
+// A recording that goes on costs the catalogue nothing and is known all the same: it is in progress.
+func TestGoingOnIsNotInTheCatalogue(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, t.TempDir(), options{})
+	rec := r.begin()
+	if _, err := r.catalog.Find(t.Context(), rec.ID()); !errors.Is(err, recording.ErrNotFound) {
+		t.Errorf("catalogue: %v", err)
+	}
+	st, err := r.Status(t.Context(), city, rec.ID())
+	if err != nil || st.State != recording.StateOpen || st.Playable {
+		t.Errorf("status %+v, %v", st, err)
+	}
+	if _, err := r.Play(t.Context(), city, rec.ID(), "token:rosa", "complaint"); !errors.Is(err, recording.ErrInProgress) {
+		t.Errorf("played: %v", err)
+	}
+	r.leavesNothing(rec)
 }
 
 func TestDiskFloor(t *testing.T) {

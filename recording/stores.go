@@ -107,7 +107,7 @@ type State int
 
 // The states of a recording.
 const (
-	StateOpen   State = iota + 1 // its call goes on
+	StateOpen   State = iota + 1 // its call goes on: its node's memory and spool know it, the catalogue does not
 	StateSealed                  // over; key wrapped for its due minute; bytes in the node's spool
 	StateStored                  // bytes in the object store
 	StateErased                  // gone: a tombstone, for ever
@@ -165,13 +165,11 @@ func (e *Entry) summary() call.RecordingSummary {
 		EndedAt: e.EndedAt, DueAt: e.DueAt, Notice: e.Notice, Why: e.Why}
 }
 
-// Catalogue is the list of all recordings: wrapped keys, due times, tombstones. What a method has written is durable
+// Catalogue is the list of all recordings that have ended: wrapped keys, due times, tombstones. What a method has written is durable
 // when it returns. It never goes back: a method that would move a recording to an earlier state, or give a destroyed key
 // back, returns ErrErased where a tombstone stands in the way and does nothing otherwise.
 type Catalogue interface {
-	// Open enters a recording that has begun.
-	Open(ctx context.Context, e Entry) error
-	// Seal writes how it ended and its wrapped key, whether or not Open was heard. Errors: ErrErased.
+	// Seal enters a recording that has ended, with its wrapped key. Sealed before, it stays as it was. Errors: ErrErased.
 	Seal(ctx context.Context, e Entry) error
 	// Store notes that its object is stored in that place, size bytes long. Errors: ErrErased, also when its key is
 	// destroyed.
@@ -199,7 +197,7 @@ type Catalogue interface {
 	DueBytes(ctx context.Context, city call.CityID, place string, t time.Time, limit int) ([]Entry, error)
 	// Places counts what is stored, by city and place.
 	Places(ctx context.Context) ([]PlaceCount, error)
-	// Unfinished lists what is open or sealed on a node.
+	// Unfinished lists what is sealed on a node and not stored: its bytes are in that node's spool.
 	Unfinished(ctx context.Context, node string) ([]Entry, error)
 }
 

@@ -53,23 +53,6 @@ func insertArgs(e recording.Entry) ([]any, error) {
 		micros(e.DueAt), e.Samples, e.Size, hex.EncodeToString(e.Wrapped), string(notice), e.Why}, nil
 }
 
-// Open implements recording.Catalogue.
-func (s *Store) Open(ctx context.Context, e recording.Entry) error {
-	e.State = recording.StateOpen
-	args, err := insertArgs(e)
-	if err != nil {
-		return fmt.Errorf("recording %s: %w", e.ID, err)
-	}
-	err = s.db.Commit(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		_, err := tx.ExecContext(ctx, insert+` ON CONFLICT (id) DO NOTHING`, args...)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("recording %s: open: %w", e.ID, err)
-	}
-	return nil
-}
-
 // Seal implements recording.Catalogue.
 func (s *Store) Seal(ctx context.Context, e recording.Entry) error {
 	e.State = recording.StateSealed
@@ -77,10 +60,7 @@ func (s *Store) Seal(ctx context.Context, e recording.Entry) error {
 	if err != nil {
 		return fmt.Errorf("recording %s: %w", e.ID, err)
 	}
-	return s.change(ctx, e.City, e.ID, "seal", insert+` ON CONFLICT (id) DO UPDATE SET state = excluded.state,
-		ended_at = excluded.ended_at, due_at = excluded.due_at, samples = excluded.samples, wrapped_key = excluded.wrapped_key,
-		why = excluded.why
-		WHERE recordings.city = excluded.city AND recordings.state = 1`, args...)
+	return s.change(ctx, e.City, e.ID, "seal", insert+` ON CONFLICT (id) DO NOTHING`, args...)
 }
 
 // Store implements recording.Catalogue.
@@ -236,7 +216,7 @@ func (s *Store) Places(ctx context.Context) (counts []recording.PlaceCount, err 
 
 // Unfinished implements recording.Catalogue.
 func (s *Store) Unfinished(ctx context.Context, node string) ([]recording.Entry, error) {
-	entries, err := s.list(ctx, `SELECT `+columns+` FROM recordings WHERE state IN (1, 2) AND node = $1 ORDER BY id`, node)
+	entries, err := s.list(ctx, `SELECT `+columns+` FROM recordings WHERE state = 2 AND node = $1 ORDER BY id`, node)
 	if err != nil {
 		return nil, fmt.Errorf("recordings of node %s: %w", node, err)
 	}
