@@ -99,20 +99,20 @@ func TestTrustedClock(t *testing.T) {
 			m.boot, m.id, m.synced = time.Second, 2, true
 			return reopen()
 		}, day, day, true},
-		"the machine was off and the kernel stands for the time later": {func(m *machine, c *TrustedClock, reopen func() *TrustedClock) *TrustedClock {
+		"the machine was off and the kernel stands for the time later": {func(m *machine, _ *TrustedClock, reopen func() *TrustedClock) *TrustedClock {
 			m.pass(day)
 			m.boot, m.id = time.Second, 2
-			c = reopen()
+			after := reopen()
 			m.pass(time.Minute)
 			m.synced = true
-			return c
+			return after
 		}, day + time.Minute, day + time.Minute, true},
-		"the machine was off and a second source bears it out": {func(m *machine, c *TrustedClock, reopen func() *TrustedClock) *TrustedClock {
+		"the machine was off and a second source bears it out": {func(m *machine, _ *TrustedClock, reopen func() *TrustedClock) *TrustedClock {
 			m.pass(day)
 			m.boot, m.id = time.Second, 2
-			c = reopen()
-			c.Witness(m.wall)
-			return c
+			after := reopen()
+			after.Witness(m.wall)
+			return after
 		}, day, day, true},
 		"the machine was off and its clock went back": {func(m *machine, c *TrustedClock, reopen func() *TrustedClock) *TrustedClock {
 			m.pass(time.Hour)
