@@ -80,6 +80,7 @@ func (l *leg) untilAcked(tx sip.ServerTransaction, res *sip.Response, x *exchang
 func (l *leg) settle() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.asking = asking{}
 	select {
 	case <-l.settled:
 	default:

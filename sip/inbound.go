@@ -15,11 +15,23 @@ import (
 // A callerLeg is a leg that came to us: we are the UAS of its INVITE (RFC 3261 §13.3).
 type callerLeg struct {
 	*leg
-	req   *sip.Request
-	tx    sip.ServerTransaction
 	trunk Trunk
 	offer *session // nil: our 200 has to offer
 	fate  atomic.Int32
+}
+
+// An asking is the INVITE that a caller's leg came by. It holds the caller's identity, so it is let go when it is over
+// with: from then on, nothing is left to answer.
+type asking struct {
+	req *sip.Request
+	tx  sip.ServerTransaction
+}
+
+// asked is the INVITE, until settle. Whoever decided its fate may count on it before.
+func (l *leg) asked() asking {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.asking
 }
 
 // What has become of an INVITE. The first to change it from undecided decides.
@@ -33,7 +45,8 @@ const (
 func (s *Server) newCallerLeg(id call.ID, req *sip.Request, tx sip.ServerTransaction, trunk Trunk, offer *session) *callerLeg {
 	log := s.log.With("call", id, "leg", "caller", "trunk", trunk.ID)
 	d := dialogFrom(req, s.listenerOf(req))
-	l := &callerLeg{leg: s.newLeg("caller", log, d), req: req, tx: tx, trunk: trunk, offer: offer}
+	l := &callerLeg{leg: s.newLeg("caller", log, d), trunk: trunk, offer: offer}
+	l.asking = asking{req, tx}
 	if trunk.NATLearn {
 		l.learn = source(req).Addr()
 	}
@@ -52,7 +65,7 @@ func (s *Server) listenerOf(req *sip.Request) *listener {
 
 // response is an answer to the INVITE with what makes a dialog of it (RFC 3261 §12.1.1).
 func (l *callerLeg) response(code int, reason string) *sip.Response {
-	res := respond(l.req, code, reason)
+	res := respond(l.asked().req, code, reason)
 	res.To().Params.Add("tag", l.dialog.localTag)
 	return res
 }
@@ -61,7 +74,8 @@ func (l *callerLeg) response(code int, reason string) *sip.Response {
 func (l *callerLeg) ring() {
 	res := l.response(sip.StatusRinging, "Ringing")
 	res.AppendHeader(&sip.ContactHeader{Address: l.dialog.listener.uri()})
-	l.server.progress(l.req, l.tx, res)
+	asked := l.asked()
+	l.server.progress(asked.req, asked.tx, res)
 }
 
 // Answer accepts the call. Where our 200 has to offer, it waits for the ACK that answers, since no sound can flow
@@ -82,13 +96,14 @@ func (l *callerLeg) Answer(ctx context.Context) error {
 	if l.offer != nil {
 		l.tune(agreed)
 	}
-	x := l.begin(l.req, l.offer == nil)
+	asked := l.asked()
+	x := l.begin(asked.req, l.offer == nil)
 	res := l.accept(body)
-	if err := l.tx.Respond(res); err != nil {
+	if err := asked.tx.Respond(res); err != nil {
 		return l.notSent(err)
 	}
 	l.server.counts.answered(res.StatusCode, l.trunk.ID)
-	l.assure(l.tx, res, x)
+	l.assure(asked.tx, res, x)
 	if l.offer != nil {
 		return nil
 	}
@@ -124,11 +139,11 @@ func (l *leg) fillAccept(res *sip.Response, body []byte) {
 func (l *callerLeg) notSent(err error) error {
 	if errors.Is(err, sip.ErrTransactionCanceled) {
 		// sipgo has answered 487, and taken our 200 for what it is to repeat: give it the 487 again.
-		_ = l.tx.Respond(l.response(sip.StatusRequestTerminated, "Request Terminated"))
+		_ = l.asked().tx.Respond(l.response(sip.StatusRequestTerminated, "Request Terminated"))
 		l.lose(call.CauseCancelled)
 	} else {
 		l.log.Warn("answer not sent", "err", err)
-		l.tx.Terminate()
+		l.asked().tx.Terminate()
 		l.lose(call.CauseUnreachable)
 	}
 	l.server.dialogs.remove(l.leg)
@@ -159,10 +174,10 @@ func (l *callerLeg) Refuse(c call.Cause) {
 	if !l.fate.CompareAndSwap(fateUndecided, fateRefused) {
 		return
 	}
-	res := refusalFor(l.req, c)
+	res := refusalFor(l.asked().req, c)
 	res.To().Params.Add("tag", l.dialog.localTag)
 	l.server.counts.answered(res.StatusCode, l.trunk.ID)
-	l.server.reply(l.tx, res)
+	l.server.reply(l.asked().tx, res)
 	l.stop()
 	l.server.dialogs.remove(l.leg)
 }
@@ -180,7 +195,7 @@ func (l *callerLeg) withdraw(answer bool) {
 		return // answered or refused: a CANCEL has no effect any more (RFC 3261 §9.2)
 	}
 	if answer {
-		l.server.reply(l.tx, l.response(sip.StatusRequestTerminated, "Request Terminated"))
+		l.server.reply(l.asked().tx, l.response(sip.StatusRequestTerminated, "Request Terminated"))
 	}
 	l.server.counts.answered(sip.StatusRequestTerminated, l.trunk.ID)
 	l.lose(call.CauseCancelled)

@@ -490,3 +490,26 @@ func TestPanicEndsOneCall(t *testing.T) {
 	event[call.LegEnded](c)
 	st.empty()
 }
+
+func TestTheINVITEIsLetGoWhenItIsOver(t *testing.T) {
+	st := raise(t)
+	d := st.caller().ready()
+	d.invite(pcmuOffer)
+	c := st.call()
+	if err := c.Leg.Answer(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l := c.Leg.(*callerLeg)
+	if l.asked().req == nil {
+		t.Error("it is gone before its ACK")
+	}
+	d.accept(d.expect("SIP/2.0 200"), "")
+	eventually(t, func() string {
+		if l.asked() != (asking{}) {
+			return "the INVITE is kept while the call goes on"
+		}
+		return ""
+	})
+	d.do("BYE", "")
+	st.empty()
+}

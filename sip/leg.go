@@ -35,6 +35,7 @@ type leg struct {
 	stopped  bool
 	vacate   func() // what else there is to give back when the leg ends
 	left     bool
+	asking   asking // of a caller, until settled
 	stream   *media.Stream
 	quality  call.Quality // once stopped
 	params   media.Params
