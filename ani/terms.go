@@ -84,11 +84,6 @@ const (
 	Full  Decision = "FULL"
 )
 
-// Width orders decisions: 0 for Deny, and for what is not a decision, up to 3 for Full.
-func (d Decision) Width() int {
-	return max(0, slices.Index([]Decision{Deny, Token, Mask, Full}, d))
-}
-
 // Obligation is a duty that comes with a release.
 type Obligation string
 
