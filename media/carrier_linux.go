@@ -23,7 +23,9 @@ const maxEvents = 128
 // reads a socket, and holds no thread. Once woken, it makes its system calls without telling the scheduler, since none
 // of them waits: that saves what entering and leaving a call costs a goroutine.
 //
-// Sockets are closed by the goroutine between two batches only, so that no number it holds can mean another file.
+// A socket is watched from its first lease on, deaf or not: what comes while it is deaf is read and dropped, so that
+// nothing piles up in it and a lease has no more to do than to see that it is empty. It is closed after the goroutine has
+// ended only, so that no number held by a batch can mean another file.
 type epollCarrier struct {
 	loop  *loop
 	epoll *os.File
@@ -33,18 +35,22 @@ type epollCarrier struct {
 	done chan struct{} // closed when the goroutine has ended
 
 	mu      sync.Mutex
-	bound   map[*rawSocket]struct{}
-	sockets []*rawSocket // those that listen, by the number given to epoll; 0 is the timer
-	spare   []int32      // numbers that are not in use
-	retired []int        // descriptors to be closed
+	watched []watched // by the number given to epoll; 0 is the timer
+	spare   []int32   // numbers that are not in use
 	closing bool
 
 	// Used by the goroutine alone.
 	events [maxEvents]unix.EpollEvent
-	batch  [maxEvents]*rawSocket
+	batch  [maxEvents]watched
 	buf    [maxDatagram]byte
 	from   unix.RawSockaddrInet6 // the longer of the two kinds
 	ended  bool
+}
+
+// A watched is a socket in a carrier's care, and who hears it.
+type watched struct {
+	fd int
+	to receiver // nil: deaf
 }
 
 // newEpollCarrier starts the carrier of a loop.
@@ -60,8 +66,7 @@ func newEpollCarrier(l *loop) (carrier, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("create timer: %w", err), unix.Close(fd))
 	}
-	c := &epollCarrier{loop: l, fd: fd, timer: timer, done: make(chan struct{})}
-	c.bound, c.sockets = make(map[*rawSocket]struct{}), make([]*rawSocket, 1)
+	c := &epollCarrier{loop: l, fd: fd, timer: timer, done: make(chan struct{}), watched: make([]watched, 1)}
 	err = unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, timer, &unix.EpollEvent{Events: unix.EPOLLIN})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("watch timer: %w", err), unix.Close(timer), unix.Close(fd))
@@ -95,14 +100,12 @@ func (c *epollCarrier) serve(conn syscall.RawConn) {
 func (c *epollCarrier) serveBatch(n int) {
 	c.lookUp(n)
 	due := false
-	for _, s := range c.batch[:n] {
-		if s == &timerSocket {
+	for i, w := range c.batch[:n] {
+		if c.events[i].Fd == 0 {
 			due = true
 			continue
 		}
-		if s != nil {
-			c.serveSocket(s)
-		}
+		c.serveSocket(w)
 	}
 	if due {
 		drainTimer(c.timer)
@@ -119,32 +122,24 @@ func (c *epollCarrier) checkEnd() {
 	c.ended = c.closing
 }
 
-// timerSocket stands for the timer in a batch.
-var timerSocket rawSocket
-
-// lookUp turns the numbers of a batch into sockets and closes what was retired.
+// lookUp turns the numbers of a batch into sockets and receivers. Who hears a datagram is thus settled before it is read:
+// one that came before a lease is read for the stream before, or for nobody, or drained by renew; the new stream can be
+// found here only after that. A number that was given up since the batch was polled is the socket's that has it now, or
+// nobody's.
 func (c *epollCarrier) lookUp(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, e := range c.events[:n] {
-		c.batch[i] = c.sockets[e.Fd]
-		if e.Fd == 0 {
-			c.batch[i] = &timerSocket
-		}
+		c.batch[i] = c.watched[e.Fd]
 	}
-	for _, fd := range c.retired {
-		_ = unix.Close(fd) // a UDP socket has nothing left to fail with
-	}
-	c.retired = c.retired[:0]
 }
 
 // serveSocket brings in one datagram.
-func (c *epollCarrier) serveSocket(s *rawSocket) {
-	n, ok := recvFrom(s.fd, c.buf[:], &c.from)
-	if !ok {
-		return
+func (c *epollCarrier) serveSocket(w watched) {
+	n, ok := recvFrom(w.fd, c.buf[:], &c.from)
+	if ok && w.to != nil {
+		w.to(time.Now(), addrPort(&c.from), c.buf[:n])
 	}
-	s.to(time.Now(), addrPort(&c.from), c.buf[:n])
 }
 
 // wake sets the timer; a time that has passed is now.
@@ -155,21 +150,12 @@ func (c *epollCarrier) wake(d time.Duration) {
 	}
 }
 
-// close stops the goroutine and then closes everything that is left.
+// close stops the goroutine.
 func (c *epollCarrier) close() error {
 	c.mu.Lock()
 	c.closing = true
 	c.mu.Unlock()
 	c.wake(0)
 	<-c.done
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	faults := []error{unix.Close(c.timer), c.epoll.Close()}
-	for _, fd := range c.retired {
-		faults = append(faults, unix.Close(fd))
-	}
-	for s := range c.bound {
-		faults = append(faults, unix.Close(s.fd))
-	}
-	return errors.Join(faults...)
+	return errors.Join(unix.Close(c.timer), c.epoll.Close())
 }

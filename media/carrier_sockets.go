@@ -14,14 +14,11 @@ type socketCarrier struct {
 	alarm   chan time.Duration // room for one: the latest wake
 	done    chan struct{}      // closed by close
 	running sync.WaitGroup
-
-	mu   sync.Mutex
-	open map[*netSocket]struct{}
 }
 
 // newSocketCarrier starts the carrier of a loop.
 func newSocketCarrier(l *loop) (carrier, error) {
-	c := &socketCarrier{loop: l, alarm: make(chan time.Duration, 1), done: make(chan struct{}), open: make(map[*netSocket]struct{})}
+	c := &socketCarrier{loop: l, alarm: make(chan time.Duration, 1), done: make(chan struct{})}
 	c.running.Go(c.clock)
 	return c, nil
 }
@@ -56,77 +53,108 @@ func (c *socketCarrier) bind(addr netip.AddrPort) (socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &netSocket{carrier: c, conn: conn}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.open[s] = struct{}{}
-	c.running.Go(s.read)
-	return s, nil
+	return &netSocket{addr: addr, fresh: &netPort{conn: conn}}, nil
 }
 
-// close ends the clock first, since run is the one that uses the sockets.
+// close ends the clock.
 func (c *socketCarrier) close() error {
 	close(c.done)
-	c.mu.Lock()
-	var faults []error
-	for s := range c.open {
-		faults = append(faults, s.conn.Close())
-	}
-	c.open = nil
-	c.mu.Unlock()
 	c.running.Wait()
-	return errors.Join(faults...)
+	return nil
 }
 
-// A netSocket is one bound port and the goroutine that reads it, deaf or not.
+// A netSocket is one port. It is in no carrier's care, since each lease has a goroutine of its own to read it.
 type netSocket struct {
-	carrier *socketCarrier
-	conn    *net.UDPConn
+	addr    netip.AddrPort
+	fresh   *netPort // bound and not read yet; nil: none
+	running sync.WaitGroup
+
+	mu   sync.Mutex
+	port *netPort // that is read; nil: none
+}
+
+// A netPort is the port as one lease has it, and the goroutine that reads it, deaf or not.
+type netPort struct {
+	conn *net.UDPConn
 
 	mu sync.Mutex
 	to receiver // nil: deaf
 }
 
+// renew binds the port anew, since the net package cannot tell whether a socket is empty. Another program may be faster.
+// The goroutine before is not waited for: it may be in a receiver still, which may be waiting for us.
+func (s *netSocket) renew(carrier) error {
+	next := s.fresh
+	s.fresh = nil
+	if next == nil {
+		if before := s.current(); before != nil {
+			_ = before.conn.Close() // fails when an attempt before closed it
+		}
+		conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(s.addr))
+		if err != nil {
+			return err
+		}
+		next = &netPort{conn: conn}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.port = next
+	s.running.Go(next.read)
+	return nil
+}
+
+func (s *netSocket) current() *netPort {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.port
+}
+
+func (s *netSocket) listen(r receiver) { s.current().listen(r) }
+
+func (s *netSocket) deafen() { s.listen(nil) }
+
+func (s *netSocket) send(b []byte, to netip.AddrPort) error {
+	_, err := s.current().conn.WriteToUDPAddrPort(b, to)
+	return err
+}
+
+func (s *netSocket) close() error {
+	if s.fresh != nil {
+		return s.fresh.conn.Close()
+	}
+	err := s.current().conn.Close()
+	s.running.Wait()
+	if errors.Is(err, net.ErrClosed) { // by a renew that failed
+		return nil
+	}
+	return err
+}
+
 // read takes datagrams until the socket is closed.
-func (s *netSocket) read() {
+func (p *netPort) read() {
 	b := make([]byte, maxDatagram)
 	for {
-		n, from, err := s.conn.ReadFromUDPAddrPort(b)
+		n, from, err := p.conn.ReadFromUDPAddrPort(b)
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err != nil {
 			continue // an ICMP error of something we sent: the next read waits again
 		}
-		if to := s.receiver(); to != nil {
+		if to := p.receiver(); to != nil {
 			to(time.Now(), unmapPort(from), b[:n])
 		}
 	}
 }
 
-func (s *netSocket) receiver() receiver {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.to
+func (p *netPort) receiver() receiver {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.to
 }
 
-func (s *netSocket) listen(r receiver) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.to = r
-	return nil
-}
-
-func (s *netSocket) deafen() { _ = s.listen(nil) }
-
-func (s *netSocket) send(b []byte, to netip.AddrPort) error {
-	_, err := s.conn.WriteToUDPAddrPort(b, to)
-	return err
-}
-
-func (s *netSocket) close() error {
-	s.carrier.mu.Lock()
-	delete(s.carrier.open, s)
-	s.carrier.mu.Unlock()
-	return s.conn.Close()
+func (p *netPort) listen(r receiver) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.to = r
 }

@@ -215,7 +215,7 @@ func TestClosedPortIsDeaf(t *testing.T) {
 	onEveryCarrier(t, func(t *testing.T, e *Engine) {
 		defer closeEngine(t, e)
 		e.cfg.Deaf = 10 * time.Millisecond
-		e.ports.free = e.ports.free[:1]
+		e.ports.unbound = e.ports.unbound[:1]
 		p := newPhone(t, e, nil, "127.0.0.5", PCMU)
 		port := p.stream.Local()
 		p.stream.Close()
@@ -368,6 +368,7 @@ func TestGoodbyeOverSockets(t *testing.T) {
 func TestStreamsFromManyGoroutines(t *testing.T) {
 	onEveryCarrier(t, func(t *testing.T, e *Engine) {
 		defer closeEngine(t, e)
+		e.cfg.Deaf = -1 // every port goes through many hands, on both loops
 		clip := Tone(440, 0.5, 50*time.Millisecond)
 		var heard atomic.Int64
 		done := make(chan struct{})

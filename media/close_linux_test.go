@@ -38,9 +38,11 @@ func TestCloseIsHeard(t *testing.T) {
 	}
 
 	heard, goOn := make(chan struct{}), make(chan struct{})
-	if err := s.listen(func(time.Time, netip.AddrPort, []byte) { heard <- struct{}{}; <-goOn }); err != nil {
+	if err := s.renew(made); err != nil {
 		t.Fatal(err)
 	}
+	s.listen(func(time.Time, netip.AddrPort, []byte) { heard <- struct{}{}; <-goOn })
+	defer s.close()
 	send()
 	<-heard // the carrier is in the middle of a batch
 	send()

@@ -112,7 +112,7 @@ func (c Config) check() error {
 	return errors.Join(faults...)
 }
 
-// Lease binds a port pair and returns its stream, which hears nobody until Set. Near, which may be nil, is the stream
+// Lease takes a port pair and returns its stream, which hears nobody until Set. Near, which may be nil, is the stream
 // that it is likely to be joined with: both are then cared for by the same loop, which is cheaper. Errors: ErrNoPort,
 // ErrClosed, or the system's.
 func (e *Engine) Lease(near *Stream) (*Stream, error) {
@@ -132,10 +132,8 @@ func (e *Engine) Lease(near *Stream) (*Stream, error) {
 	}
 	s := newStream(e, l, got, now)
 	l.enter(s, now)
-	if err := errors.Join(got.rtp.listen(s.receive), got.rtcp.listen(s.receiveReport)); err != nil {
-		s.Close()
-		return nil, fmt.Errorf("lease port %d: %w", got.port, err)
-	}
+	got.rtp.listen(s.receive)
+	got.rtcp.listen(s.receiveReport)
 	return s, nil
 }
 
@@ -156,8 +154,8 @@ func (e *Engine) PortsLeased() int {
 	return leased
 }
 
-// Close closes every stream, stops the loops and closes all sockets, deaf ones too. When it returns no goroutine of
-// the engine is left. It must not be called from a Handler or a tap. It may be called twice.
+// Close closes every stream, stops the loops and closes all sockets, deaf and idle ones too. When it returns no goroutine
+// of the engine is left. It must not be called from a Handler or a tap. It may be called twice.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	closed := e.closed
@@ -176,6 +174,7 @@ func (e *Engine) Close() error {
 		}
 		faults = append(faults, l.carrier.close())
 	}
+	faults = append(faults, e.ports.close())
 	e.metrics.unregister()
 	if err := errors.Join(faults...); err != nil {
 		return fmt.Errorf("close media: %w", err)

@@ -68,12 +68,14 @@ func (c *memoryCarrier) take() []sentPacket {
 type memorySocket struct {
 	carrier *memoryCarrier
 	port    uint16
+	taken   error // what renew fails with
 	to      receiver
 }
 
-func (s *memorySocket) listen(r receiver) error { s.to = r; return nil }
-func (s *memorySocket) deafen()                 { s.to = nil }
-func (s *memorySocket) close() error            { return nil }
+func (s *memorySocket) renew(carrier) error { return s.taken }
+func (s *memorySocket) listen(r receiver)   { s.to = r }
+func (s *memorySocket) deafen()             { s.to = nil }
+func (s *memorySocket) close() error        { return nil }
 
 func (s *memorySocket) send(b []byte, to netip.AddrPort) error {
 	s.carrier.mu.Lock()

@@ -10,13 +10,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A rawSocket is one bound port of an epollCarrier.
+// A rawSocket is one bound port that epollCarriers may watch.
 type rawSocket struct {
-	carrier *epollCarrier
 	fd      int
-	number  int32    // among carrier.sockets while it listens, else 0
-	to      receiver // set by listen
+	carrier *epollCarrier // that watches it; nil: none
+	number  int32         // among carrier.watched
 }
+
+// queueSize is what we ask for as a socket's receive buffer, in bytes. The kernel doubles it, and counts more than 512
+// for each datagram, its own bookkeeping included: there is room for some 85 packets of G.711, more than a second's.
+// Larger queues would hold sound too old to be of use, and let a stranger who floods a port take more memory.
+const queueSize = 32 << 10
+
+// maxQueued is more datagrams than a queue can hold.
+const maxQueued = 2*queueSize/512 + 64
 
 // bind opens a socket and leaves it deaf.
 func (c *epollCarrier) bind(addr netip.AddrPort) (socket, error) {
@@ -28,14 +35,13 @@ func (c *epollCarrier) bind(addr netip.AddrPort) (socket, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	if err := errors.Join(refuseAll(fd), os.NewSyscallError("bind", unix.Bind(fd, sockaddr(addr)))); err != nil {
+	err = errors.Join(
+		os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, queueSize)),
+		os.NewSyscallError("bind", unix.Bind(fd, sockaddr(addr))))
+	if err != nil {
 		return nil, errors.Join(err, unix.Close(fd))
 	}
-	s := &rawSocket{carrier: c, fd: fd}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.bound[s] = struct{}{}
-	return s, nil
+	return &rawSocket{fd: fd}, nil
 }
 
 func sockaddr(addr netip.AddrPort) unix.Sockaddr {
@@ -45,69 +51,73 @@ func sockaddr(addr netip.AddrPort) unix.Sockaddr {
 	return &unix.SockaddrInet6{Port: int(addr.Port()), Addr: addr.Addr().As16()}
 }
 
-// refuseAll makes the kernel drop whatever comes for a socket, so that a deaf port costs neither time nor memory.
-func refuseAll(fd int) error {
-	none := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K} // of each datagram, keep 0 bytes
-	program := unix.SockFprog{Len: 1, Filter: &none}
-	return os.NewSyscallError("attach filter", unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &program))
+// renew moves the socket to c, unless it is there, and drains it.
+func (s *rawSocket) renew(c carrier) error {
+	if to := c.(*epollCarrier); s.carrier != to {
+		s.unwatch()
+		if err := s.watch(to); err != nil {
+			return err
+		}
+	}
+	s.drain()
+	return nil
 }
 
-// listen may be called once in a socket's life.
-func (s *rawSocket) listen(r receiver) error {
-	c := s.carrier
+// watch gives the socket to a carrier.
+func (s *rawSocket) watch(c *epollCarrier) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0); err != nil {
-		return os.NewSyscallError("detach filter", err)
-	}
 	if len(c.spare) == 0 {
-		c.spare = append(c.spare, int32(len(c.sockets)))
-		c.sockets = append(c.sockets, nil)
+		c.spare = append(c.spare, int32(len(c.watched)))
+		c.watched = append(c.watched, watched{})
 	}
-	number := c.spare[len(c.spare)-1]
+	last := len(c.spare) - 1
+	number := c.spare[last]
 	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: number}
 	if err := unix.EpollCtl(c.fd, unix.EPOLL_CTL_ADD, s.fd, &event); err != nil {
 		return os.NewSyscallError("epoll_ctl", err)
 	}
-	c.spare = c.spare[:len(c.spare)-1]
-	c.sockets[number] = s
-	s.number, s.to = number, r
+	c.spare = c.spare[:last]
+	c.watched[number] = watched{fd: s.fd}
+	s.carrier, s.number = c, number
 	return nil
 }
 
-// deafen is to be called once; what had come and was not read yet is drained.
-func (s *rawSocket) deafen() {
+// unwatch undoes watch.
+func (s *rawSocket) unwatch() {
 	c := s.carrier
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if s.number == 0 {
+	if c == nil {
 		return
 	}
-	_ = refuseAll(s.fd)                                    // without it the queue fills up and is lost at close
-	_ = unix.EpollCtl(c.fd, unix.EPOLL_CTL_DEL, s.fd, nil) // closing would do the same
-	c.sockets[s.number], c.spare = nil, append(c.spare, s.number)
-	s.number = 0
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_ = unix.EpollCtl(c.fd, unix.EPOLL_CTL_DEL, s.fd, nil) // it is there, as watch put it
+	c.watched[s.number] = watched{fd: -1}
+	c.spare = append(c.spare, s.number)
+	s.carrier = nil
+}
+
+// drain reads until the socket is empty. While more comes as fast as it is read, it stops when all that had come
+// before must be gone.
+func (s *rawSocket) drain() {
 	var scratch [1]byte
-	for {
-		if _, _, err := unix.Recvfrom(s.fd, scratch[:], unix.MSG_DONTWAIT); err != nil {
+	var from unix.RawSockaddrInet6
+	for range maxQueued {
+		if _, ok := recvFrom(s.fd, scratch[:], &from); !ok {
 			return
 		}
 	}
 }
 
-// close hands the descriptor to the carrier's goroutine, and wakes it.
-func (s *rawSocket) close() error {
-	s.deafen()
-	c := s.carrier
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.bound, s)
-	c.retired = append(c.retired, s.fd)
-	if !c.closing {
-		c.wake(0)
-	}
-	return nil
+func (s *rawSocket) listen(r receiver) {
+	s.carrier.mu.Lock()
+	defer s.carrier.mu.Unlock()
+	s.carrier.watched[s.number].to = r
 }
+
+func (s *rawSocket) deafen() { s.listen(nil) }
+
+func (s *rawSocket) close() error { return os.NewSyscallError("close", unix.Close(s.fd)) }
 
 // send sends one datagram, or fails at once.
 func (s *rawSocket) send(b []byte, to netip.AddrPort) error {
