@@ -222,6 +222,7 @@ func TestPutBack(t *testing.T) {
 			b.queues.offer("ana")
 			synctest.Wait()
 			b.phones.end("ana", nil, tc.err)
+			time.Sleep(3 * time.Second)
 			synctest.Wait()
 			b.answers("ben", 2)
 			b.caller.ends(CauseNormal)

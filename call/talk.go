@@ -50,11 +50,27 @@ func (c *Call) ring(ctx context.Context, o Offer) (stop context.CancelFunc) {
 	ctx, stop = context.WithCancel(ctx)
 	c.runBeside(func() {
 		answered, err := c.Phones.Ring(ctx, o, leg, show)
+		if errors.Is(err, ErrUnavailable) {
+			breathe(ctx)
+		}
 		if !c.inbox.Put(Rang{Offer: o, Leg: answered, Err: err}) && answered != nil {
 			answered.HangUp(CauseNormal)
 		}
 	})
 	return stop
+}
+
+// shortage is how long a call waits before it offers itself again when we lacked something to ring with.
+const shortage = 2 * time.Second
+
+// breathe waits for a shortage to pass, or for ctx.
+func breathe(ctx context.Context) {
+	t := time.NewTimer(shortage)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 // rang acts on the end of a ringing: to talk, or back in line. A ringing of an earlier offer has no next phase.
