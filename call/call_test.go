@@ -62,6 +62,9 @@ func TestEnds(t *testing.T) {
 		if rec.Recording.ID != "rec_1" || rec.Recording.Notice.HeardAt.IsZero() || b.recorder.last.closed != 1 {
 			b.Errorf("recording: %+v, closed %d times", rec.Recording, b.recorder.last.closed)
 		}
+		if open := b.records.open; len(open) != 2 || open[1].Agent != "ana" || open[1].ConnectedAt.IsZero() {
+			b.Errorf("open entries: %+v", open)
+		}
 		if rec.Quality["agent-1"].Received != 7 || rec.Quality[callerLeg].Received != 7 {
 			b.Errorf("quality: %v", rec.Quality)
 		}
@@ -486,7 +489,7 @@ func TestNews(t *testing.T) {
 		b.answers("ana", 1)
 		b.caller.ends(CauseNormal)
 		b.wants(EndCallerHungUp)
-		want := []News{{Call: "cl_1"}, {Recorded: true}, {Queue: "general", Place: 3}, {Agent: "ana"}}
+		want := []News{{Call: "cl_1"}, {Queue: "general", Place: 3}, {Agent: "ana"}, {Recorded: true}}
 		if !slices.Equal(b.caller.told, want) {
 			b.Errorf("told %v, want %v", b.caller.told, want)
 		}

@@ -168,7 +168,7 @@ const (
 // Records is what a call needs of cdr.
 type Records interface {
 	// Open writes the sealed entry from which a record is made if this node dies. It is called when the call is
-	// answered.
+	// answered, and again when an agent has joined; after Close it does nothing.
 	Open(ctx context.Context, r Record) error
 	// Close writes the call's one record and removes the open entry. It is called once, when the call is over.
 	Close(ctx context.Context, r Record) error

@@ -117,7 +117,6 @@ func (c *Call) playNotice() (time.Duration, bool) {
 func (c *Call) noticeHeard() {
 	c.notice.HeardAt = time.Now()
 	c.note(Moment{What: WhatNotice, Leg: callerLeg, Detail: c.notice.Prompt + " in " + c.notice.Language})
-	c.caller.Tell(News{Recorded: true})
 }
 
 // queued keeps the caller company until an agent is offered or the caller leaves.

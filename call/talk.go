@@ -98,7 +98,7 @@ func (c *Call) rang(ctx context.Context, o Offer, ev Rang) phase {
 		c.discard(ctx, ev)
 		return queued
 	}
-	c.join(ev.Leg)
+	c.join(ctx, ev.Leg)
 	return talking
 }
 
@@ -117,7 +117,7 @@ func outcome(err error) OfferOutcome {
 }
 
 // join connects caller and agent. From here on the caller is no longer in line.
-func (c *Call) join(agent Leg) {
+func (c *Call) join(ctx context.Context, agent Leg) {
 	now := time.Now()
 	c.placed = false
 	c.leave()
@@ -128,9 +128,21 @@ func (c *Call) join(agent Leg) {
 	}
 	c.note(Moment{What: WhatJoined, Leg: agent.ID(), Agent: c.offer.Agent})
 	agent.Attach(c.inbox)
+	c.caller.Tell(News{Agent: c.offer.Agent})
 	c.tap()
 	c.arrangeSound()
-	c.caller.Tell(News{Agent: c.offer.Agent})
+	c.keepOpenEntry(ctx)
+}
+
+// keepOpenEntry lets the open entry know who has answered, beside the call: if this node dies, the record can say so.
+func (c *Call) keepOpenEntry(ctx context.Context) {
+	r := c.record
+	r.Quality = nil // still written to; the timeline only grows
+	c.runBeside(func() {
+		if err := c.Records.Open(ctx, r); err != nil && ctx.Err() == nil {
+			c.log.Warn("open entry does not know the agent", "agent", r.Agent, "err", err)
+		}
+	})
 }
 
 // joinSound lets the two hear each other. A failure is a fault of ours; the legs stay up and the log says why.
@@ -148,6 +160,7 @@ func (c *Call) tap() {
 	c.caller.Listen(c.recording.Caller())
 	c.agent.Listen(c.recording.Agent())
 	c.note(Moment{What: WhatRecording, Detail: string(c.recording.ID())})
+	c.caller.Tell(News{Recorded: true})
 }
 
 // talking lasts until either side leaves.
