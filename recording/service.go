@@ -133,7 +133,7 @@ const openTimeout = 2 * time.Second
 // Start opens a recording; nothing that was heard before is kept. The spool alone knows of it until it ends. Errors: ErrNoSpace (wrapped) when the disk has fallen
 // to the floor, and the spool's. The call then goes on unrecorded.
 func (s *Service) Start(ctx context.Context, city call.CityID, id call.ID, n call.Notice) (call.Recording, error) {
-	l := &live{service: s, key: newKey(), base: time.Now(), done: make(chan struct{}), pending: make([]byte, 0, usualPending)}
+	l := &live{service: s, key: newKey(), done: make(chan struct{}), pending: make([]byte, 0, usualPending)}
 	l.taps = [2]tap{{live: l, side: left}, {live: l, side: right}}
 	l.entry = Entry{City: city, ID: call.NewRecordingID(), Call: id, Node: s.cfg.Node, State: StateOpen,
 		StartedAt: s.clock.Now().UTC().Truncate(time.Microsecond), Notice: n}
@@ -250,7 +250,7 @@ func (s *Service) lookup(ctx context.Context, city call.CityID, id call.Recordin
 	case k != nil && k.entry.City == city:
 		return k.snapshot(), k, nil
 	case l != nil && l.entry.City == city:
-		return l.entry, nil, nil
+		return l.snapshot(), nil, nil
 	case k != nil || l != nil:
 		return Entry{}, nil, fmt.Errorf("recording %s: %w", id, ErrNotFound)
 	}

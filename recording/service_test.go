@@ -295,6 +295,25 @@ func TestNothingHeardLeavesNothing(t *testing.T) {
 	r.heard(r.keep(1).ID, 1) // and is in nobody's way
 }
 
+// A recording that was opened while a phone rang begins with the first word; a hold before it is no gap.
+func TestBeginsWithTheFirstWord(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, t.TempDir(), options{})
+	rec, opened := r.begin(), r.clock.Now()
+	rec.Pause()
+	r.clock.set(opened.Add(20 * time.Second))
+	rec.Resume()
+	say(rec, time.Now(), 0, 50)
+	s := r.end(rec)
+	if s.Length < 900*time.Millisecond || s.Length > 1100*time.Millisecond {
+		t.Errorf("a second of sound is %v long", s.Length)
+	}
+	if st := r.await(s.ID, recording.StateStored); st.StartedAt.Before(opened.Add(19 * time.Second)) {
+		t.Errorf("began at %v, opened at %v", st.StartedAt, opened)
+	}
+	r.heard(s.ID, 1)
+}
+
 // leavesNothing ends a recording and looks for what it left.
 func (r *rig) leavesNothing(rec call.Recording) {
 	r.t.Helper()

@@ -19,14 +19,15 @@ const (
 // live is a recording while its call goes on. It implements call.Recording.
 type live struct {
 	service *Service
-	entry   Entry // city, ids, start; the rest is known at the end
+	entry   Entry // city, ids; its start is guarded by mu, the rest is known at the end
 	raw     rawID
 	key     []byte
 	aead    cipher.AEAD // of its spool chunks
-	base    time.Time   // the start on the monotonic clock, which packets' arrivals are counted from
 	taps    [2]tap
 
 	mu      sync.Mutex // guards what follows; a packet loop holds it for as long as one frame takes to copy
+	begun   bool       // the first frame has come: a recording begins with sound, not with the search for an agent
+	base    time.Time  // its arrival on the monotonic clock, which all others are counted from
 	tracks  [2]track
 	totals  totals
 	pending []byte // items for the next chunk
@@ -57,15 +58,21 @@ func (t *tap) Heard(p call.Packet) {
 }
 
 func (l *live) hear(side int, p *call.Packet) {
-	at := samples(p.At.Sub(l.base))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := &l.tracks[side]
-	if l.closed || at < 0 {
+	if l.closed {
 		return
 	}
 	if l.totals.paused {
 		t.skip(p)
+		return
+	}
+	if !l.begun {
+		l.begin(p.At)
+	}
+	at := samples(p.At.Sub(l.base))
+	if at < 0 {
 		return
 	}
 	pos, keep := t.place(p, at)
@@ -82,8 +89,23 @@ func (l *live) hear(side int, p *call.Packet) {
 	l.totals.end = max(l.totals.end, t.End)
 }
 
+// begin starts the recording's time with the frame that came at that moment. It is called with mu held, before anything
+// of the recording is on the disk.
+func (l *live) begin(at time.Time) {
+	l.begun, l.base = true, at
+	l.entry.StartedAt = l.service.clock.Now().UTC().Add(-time.Since(at)).Truncate(time.Microsecond)
+	l.opener.Started = l.entry.StartedAt
+}
+
 // ID names the recording.
 func (l *live) ID() call.RecordingID { return l.entry.ID }
+
+// snapshot is the entry as it stands.
+func (l *live) snapshot() Entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.entry
+}
 
 // Caller is the ear on the caller: the left channel.
 func (l *live) Caller() call.Tap { return &l.taps[left] }
@@ -101,6 +123,10 @@ func (l *live) mark(kind byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed || l.totals.paused == (kind == itemPause) {
+		return
+	}
+	if !l.begun { // a hold before the first word is no gap
+		l.totals.paused = kind == itemPause
 		return
 	}
 	at := uint32(max(0, samples(time.Since(l.base))))
@@ -130,7 +156,7 @@ func (l *live) Close(ctx context.Context) (call.RecordingSummary, error) {
 func (l *live) take(spare []byte) (items []byte, last, wanted bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.pending) == 0 && !l.closed && l.opened {
+	if len(l.pending) == 0 && !l.closed {
 		return nil, false, false
 	}
 	items = l.pending

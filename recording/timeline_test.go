@@ -56,7 +56,7 @@ func (k talker) packet(i int) call.Packet {
 type session struct{ *live }
 
 func newSession() session {
-	l := &live{base: time.Now(), raw: rawID{1, 2, 3}, key: bytes.Repeat([]byte{7}, keySize), entry: Entry{City: "aspen", Call: "cl_x"}}
+	l := &live{begun: true, base: time.Now(), raw: rawID{1, 2, 3}, key: bytes.Repeat([]byte{7}, keySize), entry: Entry{City: "aspen", Call: "cl_x"}}
 	l.taps = [2]tap{{live: l, side: left}, {live: l, side: right}}
 	return session{l}
 }
