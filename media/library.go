@@ -44,6 +44,14 @@ func OpenLibrary(dir string) (*Library, error) {
 	return l, nil
 }
 
+// Has tells whether there is a sound of that name for that language: in it, in its base language ("es" for "es-MX") or in
+// none. Where there is not, Clip lets English stand in.
+func (l *Library) Has(language, name string) bool {
+	language = strings.ToLower(language)
+	base, _, _ := strings.Cut(language, "-")
+	return l.clips[language+"/"+name] != nil || l.clips[base+"/"+name] != nil || l.clips[name] != nil
+}
+
 // read adds every WAV file of fsys.
 func (l *Library) read(fsys fs.FS) error {
 	return fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {

@@ -40,7 +40,7 @@ func (f *faults) queues(c City) map[call.QueueID]Queue {
 		if _, twice := queues[q.ID]; q.ID == "" || twice {
 			f.add("city %s: queue %q: the id is empty or used twice", c.ID, q.ID)
 		}
-		if q.MaxLength < 0 || q.MaxWait < 0 || q.Ring < 0 || q.WrapUp < 0 {
+		if q.MaxLength < 0 || q.Ring < 0 || q.WrapUp < 0 {
 			f.add("city %s: queue %s: a length or time is negative", c.ID, q.ID)
 		}
 		queues[q.ID] = q

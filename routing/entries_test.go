@@ -56,7 +56,7 @@ func TestFind(t *testing.T) {
 
 func TestEveryFaultAtOnce(t *testing.T) {
 	bad := routing.City{ID: "north",
-		Queues: []routing.Queue{{ID: general, Ring: -1}, {ID: general}, {ID: "parks", MaxWait: -1}},
+		Queues: []routing.Queue{{ID: general, Ring: -1}, {ID: general}, {ID: "parks", WrapUp: -1}},
 		Entries: []routing.Entry{
 			{Trunks: []call.TrunkID{"t1"}, Number: "311", Queue: "genral", Language: "en"},
 			{Trunks: []call.TrunkID{"t1"}, Number: "three-one-one", Queue: general, Language: "en"},

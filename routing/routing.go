@@ -37,7 +37,6 @@ type Entry struct {
 type Queue struct {
 	ID        call.QueueID
 	MaxLength int           // refuse a call when this many stand before it; 0 is no limit
-	MaxWait   time.Duration // checked here, kept by the call (call.Terms); 0 is no limit
 	Ring      time.Duration // how long one offer rings; 0 is DefaultRing
 	WrapUp    time.Duration // the agent's time after a call; 0 is none
 }

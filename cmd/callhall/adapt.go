@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"callhall/call"
@@ -29,7 +30,7 @@ func routingCities(cfg Config) []routing.City {
 			city.Entries = append(city.Entries, routing.Entry{Trunks: n.Over(c), Number: n.Number, Queue: n.Queue, Language: n.Language})
 		}
 		for _, q := range c.Queues {
-			city.Queues = append(city.Queues, routing.Queue{ID: q.ID, MaxLength: q.MaxLength, MaxWait: q.MaxWait, Ring: q.Ring, WrapUp: q.WrapUp})
+			city.Queues = append(city.Queues, routing.Queue{ID: q.ID, MaxLength: q.MaxLength, Ring: q.Ring, WrapUp: q.WrapUp})
 		}
 		for _, ag := range c.Agents {
 			city.Agents = append(city.Agents, routing.Agent{ID: ag.ID, Queues: ag.Queues, SignIn: ag.SignIn == SignInRegistration})
@@ -60,6 +61,9 @@ type entries struct{ routing *routing.Service }
 // Entry implements sip.Entries.
 func (e entries) Entry(trunk call.TrunkID, dialled string) (sip.Entry, error) {
 	d, err := e.routing.Find(trunk, dialled)
+	if short, local := strings.CutSuffix(dialled, ";phone-context=+1"); local && errors.Is(err, routing.ErrUnknownEntry) {
+		d, err = e.routing.Find(trunk, short) // in the context of +1 an N11 code is what it is when dialled (RFC 3966 §5.1.5)
+	}
 	if errors.Is(err, routing.ErrUnknownEntry) {
 		return sip.Entry{}, fmt.Errorf("%w: %w", sip.ErrUnknownEntry, err)
 	}
@@ -140,7 +144,7 @@ func (p playable) Play(ctx context.Context, city call.CityID, id call.RecordingI
 
 // recordingError puts an error of recording into the console's words.
 func recordingError(err error) error {
-	for _, pair := range [][2]error{{recording.ErrNotFound, console.ErrNotFound}, {recording.ErrErased, console.ErrGone}, {recording.ErrInProgress, console.ErrConflict}} {
+	for _, pair := range [][2]error{{recording.ErrNotFound, console.ErrNotFound}, {recording.ErrErased, console.ErrGone}, {recording.ErrElsewhere, console.ErrConflict}, {recording.ErrInProgress, console.ErrConflict}} {
 		if errors.Is(err, pair[0]) {
 			return fmt.Errorf("%w: %w", pair[1], err)
 		}

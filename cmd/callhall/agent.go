@@ -25,6 +25,9 @@ type agentCmd struct {
 
 // Run registers and takes calls until ctx ends or the last call that was asked for is over.
 func (c agentCmd) Run(ctx context.Context, t *terminal) error {
+	if c.Reject != 0 && (c.Reject < 400 || c.Reject > 699) {
+		return badUsage{fmt.Errorf("--reject: %d is no refusal; 400 to 699 are", c.Reject)}
+	}
 	c.User = c.As
 	if c.Password == "" { // the password that a development server made
 		c.Password = SecretFile(filepath.Join(dataDir(t), "agents", c.As+".secret"))

@@ -57,8 +57,9 @@ type app struct {
 
 	draining atomic.Bool // no new calls are taken
 
-	loops  []func(ctx context.Context) // what runs beside the edges until they have stopped
-	closed []func() error              // closes what is open, the last first
+	drained func()                      // called by Run when the last call is over and the edges still serve; nil: nothing to do
+	loops   []func(ctx context.Context) // what runs beside the edges until they have stopped
+	closed  []func() error              // closes what is open, the last first
 }
 
 // openApp opens everything and serves nobody yet. clock, which may be nil, stands in for the trusted one in tests. The
@@ -232,6 +233,19 @@ func (a *app) openRecordings(ctx context.Context) error {
 	}
 	a.onClose(a.recordings.Close)
 	a.beside(a.recordings.Run)
+	return a.warnOfForeignPlaces(ctx)
+}
+
+// warnOfForeignPlaces tells of recordings that lie where no city's store is: they cannot be played, and their bytes can
+// only be erased from there.
+func (a *app) warnOfForeignPlaces(ctx context.Context) error {
+	places, err := a.recordings.ForeignPlaces(ctx)
+	if err != nil {
+		return fmt.Errorf("look for recordings in former stores: %w", err)
+	}
+	for place, n := range places {
+		a.log.Error("recordings lie in a store that no city has: configure it again until they are due", "place", place, "recordings", n)
+	}
 	return nil
 }
 
@@ -267,11 +281,15 @@ func (a *app) closeLost(ctx context.Context) error {
 	}
 	lost, err := a.cdr.CloseLost(ctx, a.cfg.Node,
 		func(r call.Record) time.Time { return kept[r.ID].EndedAt },
-		func(_ context.Context, r call.Record) (call.RecordingSummary, error) {
+		func(ctx context.Context, r call.Record) (call.RecordingSummary, error) {
 			if sum, ok := kept[r.ID]; ok {
 				return sum, nil
 			}
-			return call.RecordingSummary{State: call.RecordingNone}, nil
+			sum, ok, err := a.recordings.OfCall(ctx, r.City, r.ID) // sealed, and the record was not written any more
+			if !ok {
+				sum = call.RecordingSummary{State: call.RecordingNone}
+			}
+			return sum, err
 		})
 	if err != nil {
 		return fmt.Errorf("close the calls of the last run: %w", err)

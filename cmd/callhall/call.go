@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"callhall/media"
 	"callhall/sip/phone"
 )
 
@@ -61,8 +62,13 @@ func (a *audioFlag) UnmarshalText(text []byte) error {
 	case word == "silence":
 		a.Audio = phone.Audio{}
 	default:
-		if _, err := os.Stat(word); err != nil {
+		f, err := os.Open(word)
+		if err != nil {
 			return fmt.Errorf("%q is neither tone:HZ, echo nor silence, nor a file: %w", word, reason(err))
+		}
+		_, err = media.ParseWAV(f)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return fmt.Errorf("file %q: %w", word, err)
 		}
 		a.Audio = phone.Audio{File: word}
 	}
@@ -165,8 +171,13 @@ func (c callCmd) Run(ctx context.Context, t *terminal) error {
 			return badUsage{fmt.Errorf("--expect: no such thing as %q; answered, agent, recorded and two-way-audio are", word)}
 		}
 	}
-	if c.Count < 1 || c.Rate <= 0 {
+	switch {
+	case c.Count < 1 || c.Rate <= 0:
 		return badUsage{errors.New("--count and --rate are above zero")}
+	case strings.Trim(c.DTMF, "0123456789*#ABCD") != "":
+		return badUsage{fmt.Errorf("--dtmf: %q has what is no key; 0 to 9, *, # and A to D are", c.DTMF)}
+	case c.Duration <= 0 || c.Wait <= 0:
+		return badUsage{errors.New("--duration and --wait are above zero")}
 	}
 	p, err := c.open(t.Err)
 	if err != nil {
@@ -285,11 +296,15 @@ type watch struct {
 	tell     func(format string, args ...any)
 	timer    *time.Timer // the end of waiting or of talking
 	news     bool        // the server tells what happens
+	frames   uint64      // heard so far,
+	quiet    time.Time   // and since when there were no more
 	met      met
 }
 
 // follow reads the call's events, hangs up when it is time and measures what was heard.
 func (w *watch) follow(ctx context.Context) {
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	for {
 		select {
 		case ev, ok := <-w.call.Events():
@@ -297,14 +312,38 @@ func (w *watch) follow(ctx context.Context) {
 				return
 			}
 			w.event(ev)
+		case now := <-look.C:
+			w.listen(now)
 		case <-w.timer.C:
 			w.measure()
-			bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-			if err := w.call.HangUp(bye); err != nil {
-				w.tell("hang-up: %v", err)
-			}
-			cancel()
+			w.hangUp(ctx)
 		}
+	}
+}
+
+// lookEvery is how often it is seen whether sound still comes, and deadAir how long none may come before nothing counts as heard.
+const (
+	lookEvery = 200 * time.Millisecond
+	deadAir   = time.Second
+)
+
+// listen notes since when no sound has come.
+func (w *watch) listen(now time.Time) {
+	if n := w.call.Frames(); n != w.frames || w.quiet.IsZero() {
+		w.frames, w.quiet = n, now
+	}
+}
+
+// byeTime is how long the server may take to answer our BYE.
+const byeTime = 5 * time.Second
+
+// hangUp ends the call. A server that does not answer is gone, whatever was heard before.
+func (w *watch) hangUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), byeTime)
+	defer cancel()
+	if err := w.call.HangUp(ctx); err != nil {
+		w.met.Reason = "no answer to our hang-up"
+		w.tell("no answer to our hang-up: %v", err)
 	}
 }
 
@@ -335,9 +374,20 @@ func (w *watch) event(ev phone.Event) {
 		if len(w.met.Heard) == 0 {
 			w.measure() // the far side hung up before our time
 		}
-		w.met.EndedBy, w.met.Status, w.met.Reason = string(ev.By), ev.Status, ev.Reason
-		w.tell("ended by %s %s", ev.By, ev.Reason)
+		w.met.EndedBy, w.met.Status = string(ev.By), ev.Status
+		if w.met.Reason == "" {
+			w.met.Reason = ev.Reason
+		}
+		w.tell("%s", strings.Join(strings.Fields(fmt.Sprintf("ended by %s %s %s", ev.By, status(ev.Status), ev.Reason)), " "))
 	}
+}
+
+// status is a SIP status for people, nothing where there was none.
+func status(code int) string {
+	if code == 0 {
+		return ""
+	}
+	return strconv.Itoa(code)
 }
 
 func (w *watch) postDial(at time.Time) {
@@ -358,7 +408,7 @@ func (w *watch) told(n phone.News) {
 	}
 	if n.Recorded {
 		w.met.Recorded = true
-		w.tell("heard that the call is recorded")
+		w.tell("the call is recorded")
 	}
 	if n.Place > 0 {
 		if w.met.Place == 0 {
@@ -383,6 +433,10 @@ func (w *watch) measure() {
 		}
 	}
 	w.met.Heard = nil
+	if !w.quiet.IsZero() && time.Since(w.quiet) > deadAir {
+		w.tell("no sound for the last %.0f s", time.Since(w.quiet).Seconds())
+		hz = nil
+	}
 	for i, share := range w.call.Power(hz...) {
 		w.met.Heard = append(w.met.Heard, heard{hz[i], share})
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"callhall/call"
+
+	"callhall/media"
 )
 
 // check finds what is wrong with a configuration whose single values can all be read: what is missing, out of bounds,
@@ -30,6 +32,29 @@ func check(d *decoder, cfg Config) {
 	for i, city := range cfg.Cities {
 		c.city(cfg, fmt.Sprintf("cities[%d]", i), city)
 	}
+	c.notices(cfg)
+}
+
+// notices checks that each caller can be told of the recording in the language of the number they dialled.
+func (c checker) notices(cfg Config) {
+	sounds, err := media.OpenLibrary(string(cfg.Prompts))
+	if err != nil {
+		if _, told := c.at["prompts"]; told {
+			c.fault("prompts", "%v", err)
+		}
+		return
+	}
+	for i, city := range cfg.Cities {
+		if city.Recording.Mode != RecordAlways {
+			continue
+		}
+		for j, n := range city.Numbers {
+			if n.Language != "" && !sounds.Has(n.Language, city.Recording.Notice) {
+				c.fault(fmt.Sprintf("cities[%d].numbers[%d].language", i, j), "has no notice of the recording: there is no %s/%s.wav under prompts",
+					n.Language, city.Recording.Notice)
+			}
+		}
+	}
 }
 
 type checker struct{ *decoder }
@@ -38,7 +63,7 @@ type checker struct{ *decoder }
 var (
 	labelForm    = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	agentForm    = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$`)
-	numberForm   = regexp.MustCompile(`^([0-9]{2,8}|\+[1-9][0-9]{6,14})$`)
+	numberForm   = regexp.MustCompile(`^([0-9]{2,8}(;phone-context=[A-Za-z0-9.+-]+)?|\+[1-9][0-9]{6,14})$`)
 	languageForm = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
 	promptForm   = regexp.MustCompile(`^[a-z0-9]([a-z0-9_-]{0,62})$`)
 	bucketForm   = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)

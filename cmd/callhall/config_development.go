@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"callhall/call"
 )
@@ -32,6 +33,7 @@ func development() Config {
 	}
 	city.setDefaults()
 	city.Queues[0].setDefaults()
+	city.Queues[0].WrapUp = 2 * time.Second // whoever tries it calls again at once
 	for i := range city.Agents {
 		city.Agents[i].setDefaults()
 		city.Agents[i].Queues = []call.QueueID{"general"}

@@ -180,6 +180,9 @@ func (c ledgerVerify) Run(term *terminal) error {
 	if err != nil && !errors.Is(err, ledger.ErrInvalid) {
 		return fmt.Errorf("verify %s: %w", c.File, err)
 	}
+	if err == nil && report.Unexplained > 0 {
+		err = fmt.Errorf("%w: %d of %d erased entries are explained by no entry that says so", ledger.ErrInvalid, report.Unexplained, report.Erased)
+	}
 	if werr := writeReport(term, report, err); werr != nil {
 		return fmt.Errorf("write the result: %w", werr)
 	}
@@ -211,9 +214,6 @@ func writeReport(term *terminal, r ledger.Report, failure error) error {
 		return nil
 	}
 	fmt.Fprintln(term.Out, r)
-	if r.Unexplained > 0 {
-		fmt.Fprintf(term.Out, "%d of %d erased entries are not explained by an entry that says so\n", r.Unexplained, r.Erased)
-	}
 	_, err := fmt.Fprintf(term.Out, "root %s\n", r.Root)
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"syscall"
 
 	"callhall/sip"
@@ -18,15 +19,15 @@ const nextPorts = 20
 func listenSIP(cfg Config, deps sip.Deps) (*sip.Server, error) {
 	for moved := 0; ; moved++ {
 		server, err := sip.New(sipConfig(cfg, moved), deps)
-		if err == nil || !canMove(cfg, moved, err) {
+		if err == nil || !canMove(cfg, slices.Equal(cfg.SIP.Listen, defaults().SIP.Listen), moved, err) {
 			return server, err
 		}
 	}
 }
 
-// canMove tells whether a listener that met err may try the next port.
-func canMove(cfg Config, moved int, err error) bool {
-	return cfg.Development && moved < nextPorts && errors.Is(err, syscall.EADDRINUSE)
+// canMove tells whether a listener that met err may try the next port: on a development server, where nobody named it.
+func canMove(cfg Config, unnamed bool, moved int, err error) bool {
+	return cfg.Development && unnamed && moved < nextPorts && errors.Is(err, syscall.EADDRINUSE)
 }
 
 // sipConfig is the configuration as the SIP edge wants it, its ports moved up by so many.
@@ -73,7 +74,8 @@ func listenTCP(cfg Config, addr netip.AddrPort) (net.Listener, error) {
 		if err == nil {
 			return l, nil
 		}
-		if !canMove(cfg, moved, err) {
+		unnamed := addr == defaults().HTTP.Listen || addr == defaults().Admin.Listen
+		if !canMove(cfg, unnamed, moved, err) {
 			return nil, fmt.Errorf("listen: %w", err)
 		}
 	}

@@ -40,6 +40,9 @@ func (a *app) Run(ctx context.Context) error {
 	go func() { ends <- edgeEnd{edgeAdmin, a.console.ServeAdmin(edgeCtx, a.admin)} }()
 
 	ended, err := a.untilOver(ctx, ends)
+	if a.drained != nil {
+		a.drained()
+	}
 	stopEdges()
 	for range edges - ended {
 		err = errors.Join(err, (<-ends).err)

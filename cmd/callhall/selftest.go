@@ -12,31 +12,32 @@ import (
 	"callhall/sip/phone"
 )
 
-// startHelpers starts what a development server runs beside itself, its built-in agents, and places the test call. They
-// end with ctx; the caller then waits for them. It fails where a test that was required failed.
-func (c serveCmd) startHelpers(ctx context.Context, a *app, out io.Writer) (helpers, error) {
-	var h helpers
+// startHelpers starts what a development server runs beside itself, its built-in agents, and places the test call. The
+// agents end with beside; the caller then waits for them. It fails where a test that was required failed.
+func (c serveCmd) startHelpers(ctx, beside context.Context, a *app, h *helpers, out io.Writer) error {
+	builtIns := 0
 	for _, city := range a.cfg.Cities {
 		for _, agent := range city.Agents {
 			if !agent.BuiltIn {
 				continue
 			}
-			if err := h.builtIn(ctx, a, agent); err != nil {
-				return h, fmt.Errorf("built-in agent %s: %w", agent.ID, err)
+			if err := h.builtIn(beside, a, agent); err != nil {
+				return fmt.Errorf("built-in agent %s: %w", agent.ID, err)
 			}
+			builtIns++
 		}
 	}
-	if c.SelfTest == "off" || len(h.done) == 0 {
+	if c.SelfTest == "off" || builtIns == 0 {
 		if c.SelfTest == "require" {
-			return h, errors.New("self-test: there is no built-in agent to answer it; only a development server has one")
+			return errors.New("self-test: there is no built-in agent to answer it; only a development server has one")
 		}
-		return h, nil
+		return nil
 	}
 	err := selfTest(ctx, a, out)
 	if err != nil && c.SelfTest == "require" {
-		return h, err
+		return err
 	}
-	return h, nil
+	return nil
 }
 
 // builtInRing is how long a built-in agent lets its phone ring.
@@ -54,7 +55,6 @@ func (h *helpers) builtIn(ctx context.Context, a *app, agent AgentConfig) error 
 	}
 	registered := make(chan error, 1)
 	up := make(chan struct{}, 1)
-	done := make(chan struct{})
 	var loops sync.WaitGroup
 	register := func() {
 		registered <- p.Register(ctx, func(time.Time) {
@@ -70,14 +70,12 @@ func (h *helpers) builtIn(ctx context.Context, a *app, agent AgentConfig) error 
 			a.log.Error("built-in agent stopped", "agent", agent.ID, "err", err)
 		}
 	})
-	go func() {
-		defer close(done)
+	h.phones.Go(func() {
 		loops.Wait()
 		if err := p.Close(); err != nil {
 			a.log.Error("built-in agent's phone not closed", "agent", agent.ID, "err", err)
 		}
-	}()
-	h.done = append(h.done, done)
+	})
 	select {
 	case <-up:
 		return nil

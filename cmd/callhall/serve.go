@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -59,23 +60,25 @@ func (c serveCmd) Run(ctx context.Context, t *terminal) error {
 func (c serveCmd) serve(ctx context.Context, a *app, out io.Writer) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	beside, stopBeside := context.WithCancel(context.WithoutCancel(ctx)) // a drain needs the built-in agents to the end
+	defer stopBeside()
+	var h helpers
+	a.drained = func() { stopBeside(); h.phones.Wait() }
 	ended := make(chan error, 1)
 	go func() {
 		err := a.Run(ctx)
-		stop(nil) // also where the app ended by itself: the phones beside it end with ctx
+		stop(nil) // also where the app ended by itself
 		ended <- err
 	}()
 
 	a.tell(out)
-	helpers, err := c.startHelpers(ctx, a, out)
+	err := c.startHelpers(ctx, beside, a, &h, out)
 	if err == nil {
 		fmt.Fprintln(out, "ready")
 	} else {
 		stop(err)
 	}
-	err = errors.Join(err, <-ended)
-	helpers.wait()
-	return err
+	return errors.Join(err, <-ended)
 }
 
 // tell prints where the server is and what it holds. Every address in it answers.
@@ -92,7 +95,7 @@ func (a *app) tell(out io.Writer) {
 	if a.cfg.HTTP.TLS.CertFile != "" {
 		scheme = "https"
 	}
-	line("api", "%s://%s/api/v1   admin http://%s/metrics /livez /readyz", scheme, a.http.Addr(), a.admin.Addr())
+	line("api", "%s://%s/   admin http://%s/metrics /livez /readyz", scheme, a.http.Addr(), a.admin.Addr())
 	line("sip", "%s   rtp %s:%s", strings.Join(a.sip.Addrs(), " "), a.cfg.RTP.Listen, a.cfg.RTP.Ports)
 	line("state", "in memory   records sqlite %s   ledger, numbers and keys %s", a.path("records.db"), a.path("sealed.db"))
 	for _, city := range a.cfg.Cities {
@@ -107,10 +110,21 @@ func (a *app) tell(out io.Writer) {
 		line("agents", "%s: %s", city.ID, city.agentNames())
 	}
 	if a.cfg.Development {
-		line("try", "callhall call             place a call from a second terminal")
-		line("", "callhall records list     see its record")
+		line("try", "callhall call%s             place a call from a second terminal", unless(" --server ", a.sipHost("udp"), defaultServer))
+		line("", "callhall records list%s     see its record", unless(" --url http://", a.http.Addr().String(), defaults().HTTP.Listen.String()))
 		line("", "a softphone               sip:1001@%s, password in %s", a.sipHost("udp"), a.path("agents", "1001.secret"))
 	}
+}
+
+// defaultServer is where callhall call looks for a server that is not named.
+const defaultServer = "127.0.0.1:5060"
+
+// unless is a flag with a value, where the value is not the flag's default.
+func unless(flag, value, standard string) string {
+	if value == standard {
+		return ""
+	}
+	return flag + value
 }
 
 // where says where a city's recordings lie.
@@ -172,14 +186,7 @@ func isTerminal(w io.Writer) bool {
 }
 
 // helpers are the phones that a development server runs beside itself.
-type helpers struct{ done []<-chan struct{} }
-
-// wait returns when every helper has ended. Their context has ended before.
-func (h helpers) wait() {
-	for _, d := range h.done {
-		<-d
-	}
-}
+type helpers struct{ phones sync.WaitGroup }
 
 // selfTestTime bounds the test call at start.
 const selfTestTime = 20 * time.Second
