@@ -1,6 +1,7 @@
 package test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -20,9 +21,10 @@ const onlyMD5 = "digest: md5"
 func (s *server) sipp(ctx context.Context, scenario string, args ...string) error {
 	path := peer(s.t, "sipp", "sip-tester")
 	dir := s.t.TempDir()
+	must(s.t, os.WriteFile(filepath.Join(dir, "speak.ulaw"), bytes.Repeat([]byte{0x80, 0x00, 0x80, 0xFF}, 2000), 0o600)) // a hum
 	file, err := filepath.Abs(filepath.Join("testdata", scenario))
 	must(s.t, err)
-	args = append([]string{s.sip, "-sf", file, "-m", "1", "-i", "127.0.0.1", "-nostdin", "-timeout", "30s", "-timeout_error",
+	args = append([]string{s.sip, "-sf", file, "-m", "1", "-i", "127.0.0.1", "-mi", "127.0.0.1", "-nostdin", "-timeout", "30s", "-timeout_error",
 		"-trace_err", "-trace_msg", "-message_file", "messages", "-error_file", "errors"}, args...)
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir = dir
