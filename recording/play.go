@@ -25,9 +25,39 @@ func (s *Service) Open(ctx context.Context, city call.CityID, id call.RecordingI
 	var p *Playback
 	if k != nil {
 		p, err = s.openKept(ctx, k)
+		if !s.isKept(k) { // stored meanwhile: its chunks may have gone from the spool while they were read
+			if err == nil {
+				err = p.Close()
+			}
+			return s.openAgain(ctx, city, id, err)
+		}
 	} else {
 		p, err = s.openStored(ctx, e)
 	}
+	if err != nil {
+		return nil, fmt.Errorf("recording %s: %w", id, err)
+	}
+	return p, nil
+}
+
+// isKept tells whether the spool still has all of k.
+func (s *Service) isKept(k *kept) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kept[k.raw] == k
+}
+
+// openAgain opens from the object store what was in the spool a moment ago. why is what reading it there came to, told
+// only where there is nothing stored either: the recording was erased meanwhile.
+func (s *Service) openAgain(ctx context.Context, city call.CityID, id call.RecordingID, why error) (*Playback, error) {
+	e, k, err := s.lookup(ctx, city, id)
+	if err == nil {
+		err = s.playable(e)
+	}
+	if err != nil || k != nil {
+		return nil, fmt.Errorf("recording %s: %w", id, errors.Join(err, why))
+	}
+	p, err := s.openStored(ctx, e)
 	if err != nil {
 		return nil, fmt.Errorf("recording %s: %w", id, err)
 	}

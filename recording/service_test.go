@@ -36,6 +36,24 @@ func TestRecordStorePlay(t *testing.T) {
 	})
 }
 
+// A recording is heard whole at every moment around the one at which it leaves the spool for the store.
+func TestHeardWhileItIsStored(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, t.TempDir(), options{})
+	for range 25 {
+		s := r.keep(1)
+		for stored := false; !stored; {
+			st, err := r.Status(t.Context(), city, s.ID)
+			must(t, err)
+			stored = st.State == recording.StateStored
+			r.heard(s.ID, 1)
+		}
+		if t.Failed() {
+			return
+		}
+	}
+}
+
 // While the store is away everything waits in the spool and can be heard; a restart goes on where it stood.
 func TestStoreAway(t *testing.T) {
 	t.Parallel()

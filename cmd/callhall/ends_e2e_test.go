@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"callhall/call"
+	"callhall/media"
 	"callhall/sip/phone"
 )
 
@@ -395,11 +396,28 @@ func warm(t *testing.T, h *house) counts {
 	h.recordsAfter("aspen", 0, 1)
 	h.recordsAfter("birch", 0, 1)
 	s.clear()
+	h.openPorts(t)
 	home := h.settled()
 	if home.Ports+home.Legs+home.Calls+home.Waiting+home.Claims != 0 {
 		t.Errorf("after the first calls there is %+v", home)
 	}
 	return home
+}
+
+// openPorts has the node bind as many ports as any story uses at once: it keeps them bound, for calls to come.
+func (h *house) openPorts(t *testing.T) {
+	t.Helper()
+	var streams []*media.Stream
+	for range 20 {
+		s, err := h.media.Lease(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams = append(streams, s)
+	}
+	for _, s := range streams {
+		s.Close()
+	}
 }
 
 // tell tells one story and looks at what it leaves.
