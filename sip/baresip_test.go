@@ -24,11 +24,11 @@ func baresip(t *testing.T, port, command string) {
 	t.Helper()
 	tool, err := exec.LookPath("baresip")
 	if err != nil {
-		t.Skip("skipped: baresip (Debian package baresip-core) is not installed")
+		absent(t, "baresip is not installed (Debian package baresip)")
 	}
 	modules := append(must(filepath.Glob("/usr/lib/baresip/modules")), must(filepath.Glob("/usr/lib/*/baresip/modules"))...)
 	if len(modules) == 0 {
-		t.Skip("skipped: baresip's modules are not where Debian puts them")
+		absent(t, "baresip's modules are not where Debian puts them")
 	}
 	dir := t.TempDir()
 	tone := filepath.Join(dir, "tone.wav")
