@@ -101,8 +101,9 @@ func (v *Vault) tuple(r Request, row VaultRow, held bool) Tuple {
 	if !ok {
 		profile = ProfileCard
 	}
-	return Tuple{Purpose: r.Purpose.listed(), Recipient: r.Recipient.listed(), Private: row.Private, Held: held,
-		Consent: r.Consent.listed(), Profile: profile.listed(), Relation: r.Relation.listed(), Verstat: row.Verstat}
+	return Tuple{Purpose: listed(r.Purpose, PurposeUnlisted, Purposes()), Recipient: listed(r.Recipient, RecipientUnlisted, Recipients()),
+		Open: !row.Private, Held: held, Consent: listed(r.Consent, ConsentNone, Consents()), Process: ProcessNone,
+		Profile: listed(profile, ProfileNoThirdParty, Profiles()), Relation: listed(r.Relation, RelationNone, Relations()), Verstat: row.Verstat}
 }
 
 // record writes a decision to the ledger: the whole tuple, so that whoever verifies can decide again.
@@ -127,7 +128,7 @@ func facts(r Request, t Tuple, ruling Ruling, id call.ReleaseID, row VaultRow) m
 		obligations[i] = string(o)
 	}
 	f := map[string]string{
-		"purpose": string(t.Purpose), "recipient": string(t.Recipient), "privacy": either(t.Private, "restricted", "none"),
+		"purpose": string(t.Purpose), "recipient": string(t.Recipient), "privacy": either(t.Open, "none", "restricted"),
 		"number": either(t.Held, "held", "none"), "consent": string(t.Consent), "process": "none", "profile": string(t.Profile),
 		"relation": string(t.Relation), "verstat": string(t.Verstat), "policy": PolicyVersion,
 		"row": ruling.Row.ID, "result": string(ruling.Decision), "obligations": strings.Join(obligations, ","),

@@ -11,7 +11,7 @@ import (
 
 var (
 	purposes = []Purpose{PurposeRouting, PurposeLiveCall, PurposeQuality, PurposeConference, PurposeIntegration, PurposeUnlisted, "", "marketing"}
-	kinds    = []Recipient{RecipientEngine, RecipientAgent, RecipientSupervisor, RecipientCity, RecipientCarrier, RecipientPSAP,
+	kinds    = []Recipient{RecipientEngine, RecipientAgent, RecipientSupervisor, RecipientCity, RecipientTrunk, RecipientPSAP,
 		RecipientPolice, RecipientPublic, RecipientSubject, RecipientVendor, RecipientPrivate, RecipientOtherCity, RecipientUnlisted, "", "me"}
 	consents  = []Consent{ConsentNone, ConsentVerbal, ConsentAffirmative, ConsentWritten} // weakest first
 	profiles  = []Profile{ProfileNoThirdParty, ProfileCard, ProfileNYC}                   // narrowest first
@@ -21,7 +21,7 @@ var (
 
 func anyTuple(t *rapid.T) Tuple {
 	return Tuple{Purpose: rapid.SampledFrom(purposes).Draw(t, "purpose"), Recipient: rapid.SampledFrom(kinds).Draw(t, "recipient"),
-		Private: rapid.Bool().Draw(t, "private"), Held: rapid.Bool().Draw(t, "held"), Consent: rapid.SampledFrom(consents).Draw(t, "consent"),
+		Open: rapid.Bool().Draw(t, "open"), Held: rapid.Bool().Draw(t, "held"), Consent: rapid.SampledFrom(consents).Draw(t, "consent"),
 		Profile: rapid.SampledFrom(profiles).Draw(t, "profile"), Relation: rapid.SampledFrom(relations).Draw(t, "relation"),
 		Verstat: rapid.SampledFrom(verstats).Draw(t, "verstat")}
 }
@@ -54,7 +54,7 @@ func TestTermsAreMonotone(t *testing.T) {
 			}
 		}
 		private, less, narrower, gone, stranger := x, x, x, x, x
-		private.Private = true
+		private.Open = false
 		wider("asking for privacy", private)
 		less.Consent = consents[rapid.IntRange(0, slices.Index(consents, x.Consent)).Draw(t, "less consent")]
 		wider("removing consent", less)
@@ -84,8 +84,8 @@ func TestNothingButFullHasTheDigits(t *testing.T) {
 
 // TestRows has, for each row, a tuple that it decides and its nearest neighbour that it does not.
 func TestRows(t *testing.T) {
-	routing := Tuple{Purpose: PurposeRouting, Recipient: RecipientEngine, Held: true, Private: true}
-	live := Tuple{Purpose: PurposeLiveCall, Recipient: RecipientAgent, Held: true, Relation: RelationHandling, Verstat: call.VerstatPassed}
+	routing := Tuple{Purpose: PurposeRouting, Recipient: RecipientEngine, Held: true, Open: false}
+	live := Tuple{Open: true, Purpose: PurposeLiveCall, Recipient: RecipientAgent, Held: true, Relation: RelationHandling, Verstat: call.VerstatPassed}
 	with := func(t Tuple, change func(*Tuple)) Tuple { change(&t); return t }
 	for _, c := range []struct {
 		name string
@@ -97,11 +97,11 @@ func TestRows(t *testing.T) {
 		{"routing, for an agent", with(routing, func(x *Tuple) { x.Recipient = RecipientAgent }), "D47", Deny},
 		{"routing, no number", with(routing, func(x *Tuple) { x.Held = false }), "D42", Deny},
 		{"live call", live, "D08", Mask},
-		{"live call, withheld", with(live, func(x *Tuple) { x.Private = true }), "D47", Deny},
+		{"live call, withheld", with(live, func(x *Tuple) { x.Open = false }), "D47", Deny},
 		{"live call, not theirs", with(live, func(x *Tuple) { x.Relation = RelationNone }), "D47", Deny},
 		{"live call, supervisor", with(live, func(x *Tuple) { x.Recipient = RecipientSupervisor }), "D47", Deny},
 		{"live call, no number", with(live, func(x *Tuple) { x.Held = false }), "D42", Deny},
-		{"live call, written consent of a withheld caller", with(live, func(x *Tuple) { x.Private, x.Consent = true, ConsentWritten }), "D47", Deny},
+		{"live call, written consent of a withheld caller", with(live, func(x *Tuple) { x.Open, x.Consent = false, ConsentWritten }), "D47", Deny},
 		{"quality", Tuple{Purpose: PurposeQuality, Recipient: RecipientSupervisor, Held: true}, "D34", Deny},
 		{"another city", with(live, func(x *Tuple) { x.Recipient = RecipientOtherCity }), "D40", Deny},
 		{"another city, routing", with(routing, func(x *Tuple) { x.Recipient = RecipientOtherCity }), "D40", Deny},
