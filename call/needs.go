@@ -15,8 +15,18 @@ type Arrival struct {
 	Language string // BCP 47, of the entry
 	Caller   CallerStatus
 	Verstat  Verstat
+	Attest   Attestation
+	Class    CallerClass
 	At       time.Time
 	Leg      Leg // the caller
+}
+
+// CallerClass is all that routing learns from a caller's number: classes, never digits.
+type CallerClass struct {
+	Area     string    // one of the city's names for areas; empty is none or not known
+	Screened bool      // stands on the city's screening list
+	Redial   ID        // the same caller's call that we dropped at most 30 minutes ago; empty is none
+	Since    time.Time // with Redial: since when that call had waited, so that its place is kept
 }
 
 // CallerStatus is all that a call and its record know of the caller's number.
@@ -38,6 +48,17 @@ const (
 	VerstatPassed Verstat = "passed"
 	VerstatFailed Verstat = "failed"
 	VerstatNone   Verstat = "none"
+)
+
+// Attestation is how far the first carrier vouches for the caller's number (ATIS-1000074 §5.2.3, RFC 8588 §4).
+type Attestation string
+
+// The levels of attestation.
+const (
+	AttestNone    Attestation = ""  // no signature that verifies
+	AttestFull    Attestation = "A" // knows the customer, who may use the number
+	AttestPartial Attestation = "B" // knows the customer
+	AttestGateway Attestation = "C" // only carried the call in
 )
 
 // Queues is what a call needs of routing.
