@@ -36,7 +36,7 @@ type Registers interface {
 	// Entry returns one entry. Errors: ErrNotFound.
 	Entry(ctx context.Context, city call.CityID, kind Kind, id string) (Entry, error)
 	// Entries returns up to limit entries of a kind, newest first, that stand below the entry before ("" from the
-	// newest on).
+	// newest on). Errors: ErrNotFound, when before is no longer there.
 	Entries(ctx context.Context, city call.CityID, kind Kind, before string, limit int) ([]Entry, error)
 	// EntriesOf returns the entries of a kind that concern one call, oldest first.
 	EntriesOf(ctx context.Context, city call.CityID, kind Kind, id call.ID) ([]Entry, error)

@@ -31,8 +31,10 @@ type VaultRow struct {
 	DueAt      time.Time // when it is erased
 }
 
-// Store keeps the vault's rows. Every call but Cities names its city; a row of one city is never seen through another.
+// Store keeps the vault's rows and the registers. Every call but Cities and RegisterCities names its city; what belongs
+// to one city is never seen through another.
 type Store interface {
+	Registers
 	// Put writes a new row and returns when it is durable. Errors: ErrExists.
 	Put(ctx context.Context, row VaultRow) error
 	// Get returns one row. Errors: ErrNotFound.

@@ -20,6 +20,8 @@ const KeepFor = 14 * 24 * time.Hour
 const (
 	KindRelease = "ani.release/1" // a decision, whatever it was
 	KindErased  = "ani.erased/1"  // a row came to its due time; written before the row goes
+
+	KindEntryErased = "ani.entry-erased/1" // an entry of a register came to its due time; written before it goes
 )
 
 // Config has what may be set. Zero values are filled in.
@@ -87,6 +89,15 @@ func (v *Vault) cityKeys(city call.CityID) ([]Key, error) {
 	return keys, nil
 }
 
+// newestKey is the key that the city seals with.
+func (v *Vault) newestKey(city call.CityID) (Key, error) {
+	keys, err := v.cityKeys(city)
+	if err != nil {
+		return Key{}, err
+	}
+	return keys[len(keys)-1], nil
+}
+
 // Capture reads the caller's identity, seals it into the vault, and writes the decision under which the engine routes
 // the call. Row and leaf join one group commit and both are durable when it returns; until then nothing that depends on
 // the number may leave the engine. A withheld number is kept too, and shown to nobody but by a row that says so.
@@ -97,11 +108,11 @@ func (v *Vault) Capture(ctx context.Context, city call.CityID, id call.ID, h Hea
 	now := v.cfg.Now().UTC()
 	row := VaultRow{City: city, Call: id, Private: who.Private, Status: who.Status, Verstat: who.Verstat, Source: who.Source,
 		CapturedAt: now, DueAt: now.Add(v.keepFor(city))}
-	keys, err := v.cityKeys(city)
+	key, err := v.newestKey(city)
 	if err != nil {
 		return caller, fmt.Errorf("capture the identity of %s: %w", id, err)
 	}
-	sealRow(keys[len(keys)-1], &row, who.Number)
+	sealRow(key, &row, who.Number)
 
 	r := Request{City: city, Call: id, Purpose: PurposeRouting, Recipient: RecipientEngine, Actor: "engine", Relation: RelationHandling}
 	t := v.tuple(r, row, !who.Number.IsZero())
@@ -122,59 +133,4 @@ func (v *Vault) keepFor(city call.CityID) time.Duration {
 		return keep
 	}
 	return KeepFor
-}
-
-// maxErasing is how many rows Expire takes at a time.
-const maxErasing = 64
-
-// Expire erases every row that has come to its due time and returns how many it erased. A leaf for each is in the ledger
-// before the row goes; if the process dies in between, the next Expire writes that leaf again. Run it every minute.
-func (v *Vault) Expire(ctx context.Context) (erased int, err error) {
-	now := v.cfg.Now().UTC()
-	cities, err := v.store.Cities(ctx, now)
-	if err != nil {
-		return 0, fmt.Errorf("expire the vault: %w", err)
-	}
-	var errs []error
-	for _, city := range cities {
-		n, err := v.expire(ctx, city, now)
-		erased += n
-		if err != nil {
-			errs = append(errs, fmt.Errorf("expire the vault of %s: %w", city, err))
-		}
-	}
-	return erased, errors.Join(errs...)
-}
-
-func (v *Vault) expire(ctx context.Context, city call.CityID, now time.Time) (erased int, err error) {
-	for {
-		rows, err := v.store.Due(ctx, city, now, maxErasing)
-		if err != nil || len(rows) == 0 {
-			return erased, err
-		}
-		ids, err := v.recordErasing(ctx, city, now, rows)
-		if err != nil {
-			return erased, err
-		}
-		if err := v.store.Erase(ctx, city, ids); err != nil {
-			return erased, err
-		}
-		erased += len(rows)
-	}
-}
-
-// recordErasing writes the leaves side by side, so that they share a commit.
-func (v *Vault) recordErasing(ctx context.Context, city call.CityID, now time.Time, rows []VaultRow) ([]call.ID, error) {
-	ids, errs := make([]call.ID, len(rows)), make([]error, len(rows))
-	var writing sync.WaitGroup
-	for i, row := range rows {
-		ids[i] = row.Call
-		writing.Go(func() {
-			errs[i] = v.ledger.Append(ctx, city, call.Leaf{Kind: KindErased, At: now, Call: row.Call, Actor: "engine",
-				Facts: map[string]string{"captured_at": row.CapturedAt.UTC().Format(time.RFC3339Nano),
-					"due_at": row.DueAt.UTC().Format(time.RFC3339Nano)}})
-		})
-	}
-	writing.Wait()
-	return ids, errors.Join(errs...)
 }

@@ -18,6 +18,8 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC)
 func TestStore(t *testing.T, open func(*testing.T) ani.Store) {
 	for name, f := range map[string]func(*testing.T, ani.Store){
 		"put and get": putAndGet, "put once": putOnce, "cities": cities, "due": due, "erase": erase,
+		"entries, add and read": entryAddAndRead, "entries, replace": entryReplace, "entries, pages": entryPages, "entries, of a call": entriesOf,
+		"entries, with tokens": entriesWith, "entries, due": entriesDue, "entries, erase": entriesErase, "entries, two at once": entryRace,
 	} {
 		t.Run(name, func(t *testing.T) { f(t, open(t)) })
 	}

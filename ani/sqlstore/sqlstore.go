@@ -1,4 +1,4 @@
-// Package sqlstore keeps the vault of callers' numbers in an SQLite file opened by sqldb.
+// Package sqlstore keeps the vault of callers' numbers, and the registers around it, in an SQLite file opened by sqldb.
 package sqlstore
 
 import (
@@ -21,7 +21,7 @@ var migrations embed.FS
 // Store is an ani.Store.
 type Store struct{ db *sqldb.DB }
 
-// Open brings the table in db up to date. db must be sqldb.Durable; its owner closes it after the vault's last call.
+// Open brings the tables in db up to date. db must be sqldb.Durable; its owner closes it after the vault's last call.
 func Open(ctx context.Context, db *sqldb.DB) (*Store, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -73,8 +73,12 @@ func scan(from interface{ Scan(...any) error }) (ani.VaultRow, error) {
 }
 
 // Cities implements ani.Store.
-func (s *Store) Cities(ctx context.Context, now time.Time) (cities []call.CityID, err error) {
-	rows, err := s.db.QueryContext(ctx, "SELECT DISTINCT city FROM ani_vault WHERE due_at <= ? ORDER BY city", now.UnixNano())
+func (s *Store) Cities(ctx context.Context, now time.Time) ([]call.CityID, error) {
+	return s.cities(ctx, "SELECT DISTINCT city FROM ani_vault WHERE due_at <= ? ORDER BY city", now)
+}
+
+func (s *Store) cities(ctx context.Context, query string, now time.Time) (cities []call.CityID, err error) {
+	rows, err := s.db.QueryContext(ctx, query, now.UnixNano())
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +114,7 @@ func (s *Store) Due(ctx context.Context, city call.CityID, now time.Time, limit 
 // Erase implements ani.Store. The pages are overwritten with zeros (secure_delete); when a reader keeps the write-ahead
 // log busy the sealed copy there goes with the next Erase, or when SQLite reuses the log.
 func (s *Store) Erase(ctx context.Context, city call.CityID, ids []call.ID) error {
-	err := s.db.Commit(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
+	return s.erase(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		for _, id := range ids {
 			if _, err := tx.ExecContext(ctx, "DELETE FROM ani_vault WHERE city = ? AND call = ?", string(city), string(id)); err != nil {
 				return fmt.Errorf("erase the vault's row of %s: %w", id, err)
@@ -118,7 +122,11 @@ func (s *Store) Erase(ctx context.Context, city call.CityID, ids []call.ID) erro
 		}
 		return nil
 	})
-	if err != nil {
+}
+
+// erase runs remove and then empties the write-ahead log of what it removed.
+func (s *Store) erase(ctx context.Context, remove func(context.Context, *sqldb.Tx) error) error {
+	if err := s.db.Commit(ctx, remove); err != nil {
 		return err
 	}
 	if err := s.db.Scrub(ctx); err != nil && !errors.Is(err, sqldb.ErrBusy) {

@@ -1,0 +1,267 @@
+package ani
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"callhall/call"
+)
+
+// memStore is a Store for tests from inside this package, which cannot import sqlstore. It passes anitest too.
+type memStore struct {
+	mu      sync.Mutex
+	rows    map[rowKey]VaultRow
+	entries map[entryKey]Entry
+	broken  error // what every method then returns
+	reads   int   // calls of Get, Entry and Entries…
+}
+
+type rowKey struct {
+	city call.CityID
+	call call.ID
+}
+
+type entryKey struct {
+	city call.CityID
+	kind Kind
+	id   string
+}
+
+// NewMemStore is for the contract test outside.
+func NewMemStore() Store { return newMemStore() }
+
+func newMemStore() *memStore {
+	return &memStore{rows: map[rowKey]VaultRow{}, entries: map[entryKey]Entry{}}
+}
+
+func (s *memStore) enter(read bool) (func(), error) {
+	s.mu.Lock()
+	if read {
+		s.reads++
+	}
+	return s.mu.Unlock, s.broken
+}
+
+func (s *memStore) Put(_ context.Context, row VaultRow) error {
+	leave, err := s.enter(false)
+	defer leave()
+	key := rowKey{row.City, row.Call}
+	if _, there := s.rows[key]; err == nil && there {
+		return ErrExists
+	}
+	if err == nil {
+		s.rows[key] = row
+	}
+	return err
+}
+
+func (s *memStore) Get(_ context.Context, city call.CityID, id call.ID) (VaultRow, error) {
+	leave, err := s.enter(true)
+	defer leave()
+	row, there := s.rows[rowKey{city, id}]
+	if err == nil && !there {
+		err = ErrNotFound
+	}
+	return row, err
+}
+
+func (s *memStore) Cities(_ context.Context, now time.Time) ([]call.CityID, error) {
+	leave, err := s.enter(true)
+	defer leave()
+	cities := map[call.CityID]bool{}
+	for key, row := range s.rows {
+		if !row.DueAt.After(now) {
+			cities[key.city] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(cities)), err
+}
+
+func (s *memStore) Due(_ context.Context, city call.CityID, now time.Time, limit int) (due []VaultRow, err error) {
+	leave, err := s.enter(true)
+	defer leave()
+	for key, row := range s.rows {
+		if key.city == city && !row.DueAt.After(now) {
+			due = append(due, row)
+		}
+	}
+	slices.SortFunc(due, func(a, b VaultRow) int { return a.DueAt.Compare(b.DueAt) })
+	return due[:min(limit, len(due))], err
+}
+
+func (s *memStore) Erase(_ context.Context, city call.CityID, ids []call.ID) error {
+	leave, err := s.enter(false)
+	defer leave()
+	for _, id := range ids {
+		if err == nil {
+			delete(s.rows, rowKey{city, id})
+		}
+	}
+	return err
+}
+
+func (s *memStore) Add(_ context.Context, e Entry) error {
+	leave, err := s.enter(false)
+	defer leave()
+	key := entryKey{e.City, e.Kind, e.ID}
+	if _, there := s.entries[key]; err == nil && there {
+		return ErrExists
+	}
+	if err == nil {
+		s.entries[key] = e
+	}
+	return err
+}
+
+func (s *memStore) Replace(_ context.Context, e Entry) error {
+	leave, err := s.enter(false)
+	defer leave()
+	key := entryKey{e.City, e.Kind, e.ID}
+	if err == nil && s.entries[key].Version != e.Version-1 {
+		return ErrConflict
+	}
+	if err == nil {
+		s.entries[key] = e
+	}
+	return err
+}
+
+func (s *memStore) Entry(_ context.Context, city call.CityID, kind Kind, id string) (Entry, error) {
+	leave, err := s.enter(true)
+	defer leave()
+	e, there := s.entries[entryKey{city, kind, id}]
+	if err == nil && !there {
+		err = ErrNotFound
+	}
+	return e, err
+}
+
+// where returns what fits, oldest first.
+func (s *memStore) where(fits func(Entry) bool) (all []Entry, err error) {
+	leave, err := s.enter(true)
+	defer leave()
+	for _, e := range s.entries {
+		if fits(e) {
+			all = append(all, e)
+		}
+	}
+	slices.SortFunc(all, func(a, b Entry) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)) })
+	return all, err
+}
+
+func (s *memStore) Entries(ctx context.Context, city call.CityID, kind Kind, before string, limit int) ([]Entry, error) {
+	all, err := s.where(func(e Entry) bool { return e.City == city && e.Kind == kind })
+	slices.Reverse(all)
+	if before != "" && err == nil {
+		i := slices.IndexFunc(all, func(e Entry) bool { return e.ID == before })
+		if i < 0 {
+			return nil, ErrNotFound
+		}
+		all = all[i+1:]
+	}
+	return all[:min(limit, len(all))], err
+}
+
+func (s *memStore) EntriesOf(_ context.Context, city call.CityID, kind Kind, id call.ID) ([]Entry, error) {
+	return s.where(func(e Entry) bool { return id != "" && e.City == city && e.Kind == kind && e.Call == id })
+}
+
+func (s *memStore) EntriesWith(_ context.Context, city call.CityID, kind Kind, tokens [][]byte) ([]Entry, error) {
+	return s.where(func(e Entry) bool {
+		return len(e.Token) > 0 && e.City == city && e.Kind == kind &&
+			slices.ContainsFunc(tokens, func(t []byte) bool { return bytes.Equal(t, e.Token) })
+	})
+}
+
+func (s *memStore) RegisterCities(_ context.Context, now time.Time) ([]call.CityID, error) {
+	due, err := s.where(func(e Entry) bool { return !e.DueAt.After(now) })
+	cities := map[call.CityID]bool{}
+	for _, e := range due {
+		cities[e.City] = true
+	}
+	return slices.Sorted(maps.Keys(cities)), err
+}
+
+func (s *memStore) EntriesDue(_ context.Context, city call.CityID, now time.Time, limit int) ([]Entry, error) {
+	due, err := s.where(func(e Entry) bool { return e.City == city && !e.DueAt.After(now) })
+	slices.SortFunc(due, func(a, b Entry) int { return a.DueAt.Compare(b.DueAt) })
+	return due[:min(limit, len(due))], err
+}
+
+func (s *memStore) EraseEntries(_ context.Context, city call.CityID, kind Kind, ids []string) error {
+	leave, err := s.enter(false)
+	defer leave()
+	for _, id := range ids {
+		if err == nil {
+			delete(s.entries, entryKey{city, kind, id})
+		}
+	}
+	return err
+}
+
+// memLedger keeps leaves in memory and can be told to fail.
+type memLedger struct {
+	mu     sync.Mutex
+	leaves map[call.CityID][]call.Leaf
+	broken error
+}
+
+func (l *memLedger) Append(_ context.Context, city call.CityID, leaf call.Leaf) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken != nil {
+		return l.broken
+	}
+	if l.leaves == nil {
+		l.leaves = map[call.CityID][]call.Leaf{}
+	}
+	l.leaves[city] = append(l.leaves[city], leaf)
+	return nil
+}
+
+// take returns the city's leaves since the last take.
+func (l *memLedger) take(city call.CityID) []call.Leaf {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	leaves := l.leaves[city]
+	delete(l.leaves, city)
+	return leaves
+}
+
+// insideFixture is a vault in memory, with a clock that the test sets.
+type insideFixture struct {
+	*Vault
+	mem  *memStore
+	book *memLedger
+	keys KeyDir
+	now  time.Time
+}
+
+func newInside(t testing.TB, set func(*Config)) *insideFixture {
+	t.Helper()
+	f := &insideFixture{mem: newMemStore(), book: &memLedger{}, keys: KeyDir(t.TempDir()), now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	f.open(t, set)
+	return f
+}
+
+// open makes the vault, again if it is called again: as after a restart.
+func (f *insideFixture) open(t testing.TB, set func(*Config)) {
+	t.Helper()
+	cfg := Config{Now: func() time.Time { return f.now }}
+	if set != nil {
+		set(&cfg)
+	}
+	var err error
+	if f.Vault, err = NewVault(f.mem, f.book, f.keys, cfg); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var errTestDisk = errors.New("disk full")
