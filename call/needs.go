@@ -81,6 +81,9 @@ type Waiting struct {
 	Call  ID
 	Queue QueueID
 	Since time.Time // when the wait began; a call put back keeps it, and with it its place
+	// Agent is the only one who may get the call, as soon as they are free and before the queue's other calls; it then
+	// takes no place from these and hears no Placed. Empty is anybody who serves the queue.
+	Agent AgentID
 }
 
 // Offer is one ringing of one agent: a claim on the agent for this call, as a lease with a fencing token.

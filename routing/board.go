@@ -49,7 +49,7 @@ type desk struct {
 	wake    deadline
 }
 
-// line is one queue: everyone in it, offered or not, and how its agents are.
+// line is one queue: everyone in it, offered or not, but those whom one agent alone may have, and how its agents are.
 type line struct {
 	order  *ordered[callKey]
 	states map[State]int
@@ -128,15 +128,17 @@ func (b *board) setPlace(p Place, now time.Time) {
 	if l == nil || s != nil && s.Rev >= p.Rev {
 		return
 	}
-	if s != nil && (s.Queue != p.Queue || keyOf(s.Place) != keyOf(p)) {
+	if s != nil && (s.Queue != p.Queue || s.Only != p.Only || keyOf(s.Place) != keyOf(p)) {
 		b.removePlace(p.Call)
 		s = nil
 	}
 	if s == nil {
 		s = &seat{}
 		b.seats[p.Call] = s
-		l.order.add(keyOf(p))
-		b.move(l, keyOf(p))
+		if p.Only == "" {
+			l.order.add(keyOf(p))
+			b.move(l, keyOf(p))
+		}
 	}
 	if s.Agent != "" && p.Agent == "" && len(p.Excluded) == len(s.Excluded) {
 		s.heldOff = now.Add(settleTime) // taken back: the call is still seeing to the end of that ringing
@@ -155,6 +157,9 @@ func (b *board) removePlace(id call.ID) {
 	delete(b.seats, id)
 	b.unlistCall(s)
 	b.deadlines.remove(s.wake)
+	if s.Only != "" {
+		return
+	}
 	l := b.lines[s.Queue]
 	b.move(l, keyOf(s.Place))
 	l.order.remove(keyOf(s.Place))
@@ -186,7 +191,7 @@ func (b *board) seeCall(s *seat, now time.Time) {
 		return
 	}
 	if !s.listed {
-		b.lineup.addCall(waiter{keyOf(s.Place), s.Queue, s.Excluded})
+		b.lineup.addCall(waiter{keyOf(s.Place), s.Queue, s.Only, s.Excluded})
 		s.listed = true
 	}
 	if len(s.Excluded) > 0 {
@@ -203,6 +208,9 @@ func (b *board) wakeCall(s *seat, at time.Time) {
 func (b *board) forgivable(s *seat, now time.Time) bool {
 	if s.Agent != "" || len(s.Excluded) == 0 || now.Before(s.ExcludedAt.Add(forgiveSoon)) {
 		return false
+	}
+	if s.Only != "" {
+		return true
 	}
 	there := 0
 	for _, id := range s.Excluded {

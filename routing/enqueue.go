@@ -49,15 +49,25 @@ func (s *Service) queue(cityID call.CityID, queue call.QueueID) (*city, Queue, e
 	return c, q, nil
 }
 
-// Enqueue is call.Queues'. A queue is full for those calls before which MaxLength others stand, so one that is put back
+// priorityOnly is that of a call which one agent alone may have. Behind the calls that others may have as well it would
+// wait for as long as the queue is never empty.
+const priorityOnly = 1
+
+// Enqueue is call.Queues'. A call for an agent whom the city does not have is refused with ErrUnknownAgent. A queue is full for those calls before which MaxLength others stand, so one that is put back
 // with its old Since is not refused. Enqueue does not keep a goroutine.
 func (s *Service) Enqueue(ctx context.Context, w call.Waiting, in *call.Inbox) error {
 	c, q, err := s.queue(w.City, w.Queue)
 	if err != nil {
 		return err
 	}
-	t := &ticket{in: in, place: Place{City: w.City, Call: w.Call, Queue: w.Queue, Node: c.node,
+	if _, ok := c.conf.agents[w.Agent]; w.Agent != "" && !ok {
+		return fmt.Errorf("queue %s: place call %s for agent %q: %w", w.Queue, w.Call, w.Agent, ErrUnknownAgent)
+	}
+	t := &ticket{in: in, place: Place{City: w.City, Call: w.Call, Queue: w.Queue, Only: w.Agent, Node: c.node,
 		Since: w.Since.Round(0).UTC()}}
+	if w.Agent != "" {
+		t.place.Priority = priorityOnly
+	}
 	if err := c.issue(ctx, t); err != nil {
 		return err
 	}

@@ -45,6 +45,7 @@ func (k idleKey) before(o idleKey) bool {
 type waiter struct {
 	key      callKey
 	queue    call.QueueID
+	only     call.AgentID // nobody else; empty is anybody of the queue
 	excluded []call.AgentID
 }
 
@@ -91,13 +92,15 @@ func (k lookKey) before(o lookKey) bool {
 // the queue, and linear only in the queues of one agent and in the agents that one call excludes.
 type lineup struct {
 	lanes  map[call.QueueID]*lane
+	own    map[call.AgentID]*ordered[callKey] // the calls that one agent alone may have
 	calls  map[call.ID]*waiter
 	agents map[call.AgentID]*candidate
 	looks  *ordered[lookKey]
 }
 
 func newLineup() *lineup {
-	return &lineup{map[call.QueueID]*lane{}, map[call.ID]*waiter{}, map[call.AgentID]*candidate{}, newOrdered[lookKey]()}
+	return &lineup{map[call.QueueID]*lane{}, map[call.AgentID]*ordered[callKey]{}, map[call.ID]*waiter{},
+		map[call.AgentID]*candidate{}, newOrdered[lookKey]()}
 }
 
 func (l *lineup) lane(q call.QueueID) *lane {
@@ -107,11 +110,22 @@ func (l *lineup) lane(q call.QueueID) *lane {
 	return l.lanes[q]
 }
 
+// among is where a call waits: in its queue's lane, or among those of the one agent who may have it.
+func (l *lineup) among(w *waiter) *ordered[callKey] {
+	if w.only == "" {
+		return l.lane(w.queue).waiting
+	}
+	if l.own[w.only] == nil {
+		l.own[w.only] = newOrdered[callKey]()
+	}
+	return l.own[w.only]
+}
+
 // addCall lets a call be matched. One of the same id is replaced.
 func (l *lineup) addCall(w waiter) {
 	l.removeCall(w.key.id)
 	l.calls[w.key.id] = &w
-	l.lane(w.queue).waiting.add(w.key)
+	l.among(&w).add(w.key)
 	l.looks.add(lookKey{call: w.key})
 }
 
@@ -122,7 +136,7 @@ func (l *lineup) removeCall(id call.ID) {
 		return
 	}
 	delete(l.calls, id)
-	l.lane(w.queue).waiting.remove(w.key)
+	l.among(w).remove(w.key)
 	l.looks.remove(lookKey{call: w.key})
 }
 
@@ -193,8 +207,7 @@ func (l *lineup) atLook(k lookKey) *waiter {
 
 // take removes the pair from the lineup. The agent who was looked at, if somebody else was idle longer, stays fresh.
 func (l *lineup) take(w *waiter, c *candidate, passed int, looked call.AgentID, now time.Time) pair {
-	free := l.lane(w.queue).idle.size() - passed
-	p := pair{call: w.key.id, queue: w.queue, agent: c.key.id, why: reason(c.key, free, passed, now)}
+	p := pair{call: w.key.id, queue: w.queue, agent: c.key.id, why: l.reason(w, c.key, passed, now)}
 	l.removeCall(w.key.id)
 	l.removeAgent(c.key.id)
 	if other := l.agents[looked]; other != nil {
@@ -205,15 +218,23 @@ func (l *lineup) take(w *waiter, c *candidate, passed int, looked call.AgentID, 
 
 // bestCall is the first call in order that the agent may take.
 func (l *lineup) bestCall(c *candidate) (best *waiter) {
+	if own := l.own[c.key.id]; own != nil {
+		best = l.better(best, own, c.key.id)
+	}
 	for _, q := range c.queues {
-		for key := range l.lane(q).waiting.all() {
-			if best != nil && !key.before(best.key) {
-				break
-			}
-			if w := l.calls[key.id]; !slices.Contains(w.excluded, c.key.id) {
-				best = w
-				break
-			}
+		best = l.better(best, l.lane(q).waiting, c.key.id)
+	}
+	return best
+}
+
+// better is the first of those who wait that goes before best and has not been turned down by the agent, or else best.
+func (l *lineup) better(best *waiter, waiting *ordered[callKey], agent call.AgentID) *waiter {
+	for key := range waiting.all() {
+		if best != nil && !key.before(best.key) {
+			return best
+		}
+		if w := l.calls[key.id]; !slices.Contains(w.excluded, agent) {
+			return w
 		}
 	}
 	return best
@@ -221,6 +242,12 @@ func (l *lineup) bestCall(c *candidate) (best *waiter) {
 
 // longestIdle is the agent for a call, and how many who turned it down were passed over to find them.
 func (l *lineup) longestIdle(w *waiter) (c *candidate, passed int) {
+	if w.only != "" {
+		if slices.Contains(w.excluded, w.only) {
+			return nil, 0
+		}
+		return l.agents[w.only], 0
+	}
 	for key := range l.lane(w.queue).idle.all() {
 		if !slices.Contains(w.excluded, key.id) {
 			return l.agents[key.id], l.passed(w)
@@ -240,7 +267,11 @@ func (l *lineup) passed(w *waiter) (n int) {
 }
 
 // reason says in one line why this agent.
-func reason(k idleKey, free, passed int, now time.Time) string {
+func (l *lineup) reason(w *waiter, k idleKey, passed int, now time.Time) string {
+	if w.only != "" {
+		return fmt.Sprintf("%s: the one agent for whom the call waits", k.id)
+	}
+	free := l.lane(w.queue).idle.size() - passed
 	idle := now.Sub(time.Unix(0, k.since)).Truncate(time.Second)
 	s := fmt.Sprintf("%s: idle %d s, longest of %d", k.id, int(idle.Seconds()), free)
 	if passed > 0 {

@@ -27,7 +27,7 @@ func slowMatch(calls map[call.ID]waiter, agents map[call.AgentID]candidate) (pai
 	for _, w := range order {
 		var best *candidate
 		for _, c := range agents {
-			if !slices.Contains(c.queues, w.queue) || slices.Contains(w.excluded, c.key.id) {
+			if w.only == "" && !slices.Contains(c.queues, w.queue) || w.only != "" && w.only != c.key.id || slices.Contains(w.excluded, c.key.id) {
 				continue
 			}
 			if best == nil || c.key.since < best.key.since || c.key.since == best.key.since && c.key.id < best.key.id {
@@ -58,7 +58,7 @@ func TestMatchesAsTheSlowOne(t *testing.T) {
 			switch rapid.IntRange(0, 9).Draw(t, "step") {
 			case 0, 1, 2, 3:
 				w := waiter{callKey{rapid.IntRange(0, 1).Draw(t, "priority"), int64(rapid.IntRange(0, 5).Draw(t, "since")), id.Draw(t, "id")},
-					queue.Draw(t, "queue"), rapid.SliceOfNDistinct(agent, 0, 3, rapid.ID).Draw(t, "excluded")}
+					queue.Draw(t, "queue"), rapid.OneOf(rapid.Just(call.AgentID("")), agent).Draw(t, "only"), rapid.SliceOfNDistinct(agent, 0, 3, rapid.ID).Draw(t, "excluded")}
 				l.addCall(w)
 				calls[w.key.id] = w
 			case 4, 5, 6:

@@ -9,7 +9,7 @@ import (
 // tellFirst tells a call of this node its place when it has just got one. The mutex is held.
 func (c *city) tellFirst(id call.ID, now time.Time) {
 	t, s := c.tickets[id], c.board.seats[id]
-	if t == nil || s == nil || t.news != 0 {
+	if t == nil || s == nil || t.news != 0 || s.Only != "" {
 		return
 	}
 	c.tell(t, c.board.lines[s.Queue].order.rank(keyOf(s.Place))+1, now)

@@ -89,6 +89,7 @@ type caller struct {
 	in    *call.Inbox
 	leave context.CancelFunc
 	since time.Time
+	only  call.AgentID
 }
 
 func (h *hall) caller(id call.ID) *caller {
@@ -109,7 +110,15 @@ func (c *caller) enqueue() {
 func (c *caller) try() error {
 	var ctx context.Context
 	ctx, c.leave = context.WithCancel(c.h.Context())
-	return c.h.Enqueue(ctx, call.Waiting{City: metro, Call: c.id, Queue: general, Since: c.since}, c.in)
+	return c.h.Enqueue(ctx, call.Waiting{City: metro, Call: c.id, Queue: general, Since: c.since, Agent: c.only}, c.in)
+}
+
+// callerFor is a call in line for one agent.
+func (h *hall) callerFor(only call.AgentID, id call.ID) *caller {
+	h.Helper()
+	c := &caller{h: h, id: id, in: call.NewInbox(), since: time.Now(), only: only}
+	c.enqueue()
+	return c
 }
 
 // heard takes everything in the inbox, in short words.
@@ -262,6 +271,67 @@ func TestAnotherAgentAtOnce(t *testing.T) {
 			h.Fatalf("%s after %s", o.Agent, time.Since(at))
 		}
 	}, "ana", "bob")
+}
+
+// TestOneAgentOnly: a call that waits for one agent goes to nobody else, before the queue's other calls, and costs these
+// no place.
+func TestOneAgentOnly(t *testing.T) {
+	bubble(t, func(h *hall) {
+		first, second := h.caller("cl_1"), h.caller("cl_2")
+		o1, o2 := first.offered(), second.offered()
+		h.settle(o1, call.OfferAccepted)
+		h.settle(o2, call.OfferAccepted)
+		ana, bob := o1, o2
+		if ana.Agent != "ana" {
+			ana, bob = o2, o1
+		}
+		waits := h.caller("cl_3")
+		waits.hears("place 1")
+		older := h.caller("cl_5")
+		older.hears("place 2")
+		mine := h.callerFor("ana", "cl_4")
+		h.waiting(2)
+		younger := h.caller("cl_6")
+		younger.hears("place 3")
+		h.settle(bob, call.OfferCompleted)
+		h.isState("bob", routing.StateWrapUp)
+		time.Sleep(31 * time.Second)
+		o := waits.offered()
+		if o.Agent != "bob" {
+			h.Fatalf("offered to %s", o.Agent)
+		}
+		h.settle(o, call.OfferAccepted)
+		time.Sleep(2 * time.Second)
+		mine.hears("")
+		older.hears("place 1")
+		h.settle(ana, call.OfferCompleted)
+		time.Sleep(31 * time.Second)
+		if o := mine.offered(); o.Agent != "ana" || o.Why != "ana: the one agent for whom the call waits" {
+			h.Fatalf("offered to %s: %s", o.Agent, o.Why)
+		}
+	}, "ana", "bob")
+}
+
+// TestOneAgentOnlyIsAskedAgain: who did not answer the call that nobody else may have is asked again soon, though others
+// are there.
+func TestOneAgentOnlyIsAskedAgain(t *testing.T) {
+	bubble(t, func(h *hall) {
+		mine := h.callerFor("ana", "cl_1")
+		h.settle(mine.offered(), call.OfferTimeout)
+		mine.hears("")
+		time.Sleep(6 * time.Second)
+		mine.hears("offered ana")
+	}, "ana", "bob")
+}
+
+// TestOneAgentOnlyIsKnown: nobody waits for an agent who is not there.
+func TestOneAgentOnlyIsKnown(t *testing.T) {
+	bubble(t, func(h *hall) {
+		c := &caller{h: h, id: "cl_1", in: call.NewInbox(), since: time.Now(), only: "nobody"}
+		if err := c.try(); !errors.Is(err, routing.ErrUnknownAgent) {
+			h.Fatalf("got %v", err)
+		}
+	}, "ana")
 }
 
 func TestExclusionsEnd(t *testing.T) {

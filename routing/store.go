@@ -14,8 +14,8 @@ import (
 // Store's own clock, so that nodes need not agree on the time. Each step that changes something raises the city's
 // revision by one for each record it changes and is seen by Follow, in order.
 type Store interface {
-	// Put places a call in line. A call that is there already gets p's queue, key and node, and keeps its claim and
-	// its exclusions. Errors: call.ErrQueueFull, when limit > 0 and as many calls of the queue stand before p.
+	// Put places a call in line. A call that is there already gets p's queue, agent, key and node, and keeps its claim
+	// and its exclusions. Errors: call.ErrQueueFull, when limit > 0 and as many calls of the queue stand before p.
 	Put(ctx context.Context, p Place, limit int) error
 	// Drop takes a call out of line. An unanswered claim for it ends, and is returned; the zero Claim means none.
 	Drop(ctx context.Context, city call.CityID, id call.ID) (Claim, error)
@@ -26,8 +26,8 @@ type Store interface {
 	// if that is more, so that fences also grow past the loss of the whole Store.
 	Amend(ctx context.Context, city call.CityID, agent call.AgentID, a Amendment) (Row, error)
 
-	// Claim takes b.Agent for b.Call if the call is in line and unclaimed and the agent's facts are free
-	// (Facts.Free) and unclaimed; an unanswered claim whose lease ran out does not count. It returns both records as
+	// Claim takes b.Agent for b.Call if the call is in line, unclaimed and not kept for another, and the agent's facts
+	// are free (Facts.Free) and unclaimed; an unanswered claim whose lease ran out does not count. It returns both records as
 	// they are now. Errors: ErrTaken, with the records as they are; one that does not exist is zero.
 	Claim(ctx context.Context, b Bid, lease time.Duration) (Place, Row, error)
 	// Accept turns an unanswered claim into a conversation: the call leaves the line, the claim stays. It renews the
@@ -64,6 +64,9 @@ type Place struct {
 	City     call.CityID
 	Call     call.ID
 	Queue    call.QueueID
+	// Only is the one agent who may have the call; empty is anybody who serves the queue. Such a call stands before
+	// nobody: it is not counted against a limit.
+	Only     call.AgentID
 	Priority int       // higher goes first
 	Since    time.Time // UTC, without a monotonic reading; kept by a call that is put back
 	Node     string    // the node that carries the call

@@ -117,7 +117,7 @@ func (c *city) setRow(r routing.Row) routing.Row {
 func (s *Store) Put(_ context.Context, p routing.Place, limit int) error {
 	c := s.lock(p.City)
 	defer c.mu.Unlock()
-	if limit > 0 && c.length[p.Queue] >= limit && c.before(p) >= limit {
+	if limit > 0 && p.Only == "" && c.length[p.Queue] >= limit && c.before(p) >= limit {
 		return call.ErrQueueFull
 	}
 	old := c.places[p.Call]
@@ -130,7 +130,7 @@ func (s *Store) Put(_ context.Context, p routing.Place, limit int) error {
 // before counts the calls of the same queue that stand before p. It is asked only when the queue is long.
 func (c *city) before(p routing.Place) (n int) {
 	for _, o := range c.places {
-		if o.Queue == p.Queue && o.Call != p.Call && o.Before(p) {
+		if o.Queue == p.Queue && o.Only == "" && o.Call != p.Call && o.Before(p) {
 			n++
 		}
 	}
@@ -188,7 +188,7 @@ func (s *Store) Claim(_ context.Context, b routing.Bid, lease time.Duration) (ro
 	c.lapse(b, now)
 	p, waiting := c.places[b.Call]
 	r := c.row(b.Agent)
-	if !waiting || p.Agent != "" || r.Claim.Call != "" || !r.Facts.Free(now) {
+	if !waiting || p.Agent != "" || p.Only != "" && p.Only != b.Agent || r.Claim.Call != "" || !r.Facts.Free(now) {
 		return p, r, routing.ErrTaken
 	}
 	r.Fence.Counter++

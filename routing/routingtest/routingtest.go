@@ -34,6 +34,7 @@ func TestStore(t *testing.T, open func(*testing.T) routing.Store) {
 		"a place is put, kept and dropped":              testPlaces,
 		"a full queue refuses by who stands before":     testLimit,
 		"a claim needs both to be free":                 testClaimNeedsBoth,
+		"a call for one agent is nobody else's":         testOnly,
 		"an agent who is not free is not claimed":       testFacts,
 		"an accepted call leaves the line":              testAccept,
 		"a release settles agent and place at once":     testRelease,
@@ -201,6 +202,34 @@ func testClaimNeedsBoth(t *testing.T, b *bench) {
 	equal(t, "shown place", p.Agent, call.AgentID("ana"))
 	equal(t, "shown agent", r.Agent, call.AgentID("bob"))
 	b.must("cl_b", "bob", long)
+}
+
+func testOnly(t *testing.T, b *bench) {
+	mine := place(metro, "cl_a", 0)
+	mine.Only = "ana"
+	b.wait("cl_b", time.Minute)
+	b.wait("cl_c", time.Minute)
+	b.ok(b.Put(b.ctx, mine, 1)) // a full queue is no matter to it
+	b.ok(b.Put(b.ctx, mine, 1))
+	b.ok(b.Put(b.ctx, place(metro, "cl_d", 0), 3)) // nor is it counted among those who stand before
+	b.is(b.Put(b.ctx, place(metro, "cl_e", 0), 3), call.ErrQueueFull)
+	b.staff(metro, "ana")
+	b.staff(metro, "bob")
+	p, _, err := b.Claim(b.ctx, routing.Bid{City: metro, Call: "cl_a", Agent: "bob"}, long)
+	b.is(err, routing.ErrTaken)
+	equal(t, "shown agent", p.Only, call.AgentID("ana"))
+	c := b.must("cl_a", "ana", long)
+	b.ok(b.Release(b.ctx, c, routing.After{Back: true}))
+	places, _ := b.state(metro)
+	equal(t, "agent kept", places["cl_a"].Only, call.AgentID("ana"))
+	mine.Only = "" // for anybody now, and so in line
+	b.ok(b.Put(b.ctx, mine, 0))
+	b.is(b.Put(b.ctx, place(metro, "cl_e", 0), 4), call.ErrQueueFull)
+	b.ok(b.Put(b.ctx, place(metro, "cl_e", 0), 5))
+	b.must("cl_a", "bob", long)
+	_, err = b.Drop(b.ctx, metro, "cl_a")
+	b.ok(err)
+	b.ok(b.Put(b.ctx, place(metro, "cl_f", 0), 5))
 }
 
 func testFacts(t *testing.T, b *bench) {
