@@ -20,6 +20,7 @@ const maxErasing = 64
 // Run it every minute.
 func (v *Vault) Expire(ctx context.Context) (erased int, err error) {
 	now := v.cfg.Now().UTC()
+	v.forgetTokenKeys(now)
 	rows, err1 := v.store.Cities(ctx, now)
 	entries, err2 := v.store.RegisterCities(ctx, now)
 	if err := errors.Join(err1, err2); err != nil {
@@ -89,7 +90,7 @@ func (v *Vault) expireEntries(ctx context.Context, city call.CityID, now time.Ti
 }
 
 // unrecorded are the registers whose entries go without a leaf: they hold nothing of anybody.
-var unrecorded []Kind
+var unrecorded = []Kind{kindTokenKey}
 
 func entryErasedLeaf(e Entry, now time.Time) call.Leaf {
 	return call.Leaf{Kind: KindEntryErased, At: now, Call: e.Call, Actor: "engine",

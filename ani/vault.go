@@ -43,6 +43,8 @@ type Vault struct {
 	releases *prometheus.CounterVec
 	denied   prometheus.Counter
 
+	tokens tokenKeys
+
 	mu    sync.Mutex
 	known map[call.CityID][]Key // keys read before: a live call needs no key file
 }
