@@ -19,7 +19,7 @@ var numberForms = []string{
 
 func TestNumberForms(t *testing.T) {
 	for _, form := range numberForms {
-		id := ParseIdentity(Headers{Asserted: []string{form}}, true)
+		id := ParseIdentity(Headers{Asserted: []string{form}}, Trust{Identity: true})
 		if got := id.Number.open(); got != "12125550142" || id.Status != call.CallerPresent || id.Source != SourceAsserted || id.Private {
 			t.Errorf("%s: %s, %+v", form, got, id)
 		}
@@ -30,9 +30,9 @@ func TestNotNumbers(t *testing.T) {
 	for _, form := range []string{
 		"<sip:ana@carrier.invalid>", "<tel:911>", "<tel:+0123456789>", "<tel:+1 212 155 0142>", "<tel:+1112125550142>", "<tel:5550142>",
 		"<sip:+1212555014x@carrier.invalid>", "<tel:+1234567890123456>", "<mailto:+12125550142@x.invalid>", "garbage", "<tel:+>", "<sip:%zz@x>",
-		"<tel:+12125550142" + strings.Repeat(" ", maxHeader), `"+12125550142" <sip:ana@carrier.invalid>`, "<tel:+1212%0055550142>",
+		`"+12125550142" <sip:ana@carrier.invalid>`, "<tel:+1212%0055550142>",
 	} {
-		id := ParseIdentity(Headers{Asserted: []string{form}}, true)
+		id := ParseIdentity(Headers{Asserted: []string{form}}, Trust{Identity: true})
 		if !id.Number.IsZero() || id.Status != call.CallerInvalid {
 			t.Errorf("%.40s: %+v", form, id)
 		}
@@ -55,6 +55,7 @@ func TestParseIdentity(t *testing.T) {
 		"asserted, stranger":  {Headers{Asserted: []string{pai}, From: []string{from}}, false, "", call.CallerUnavailable, SourceNone, false, call.VerstatNone},
 		"privacy, stranger":   {Headers{Asserted: []string{pai}, Privacy: []string{"id"}}, false, "", call.CallerUnavailable, SourceNone, true, call.VerstatNone},
 		"verstat, stranger":   {Headers{Asserted: []string{"<tel:+12125550142;verstat=TN-Validation-Passed>"}, Verstat: "TN-Validation-Passed"}, false, "", call.CallerUnavailable, SourceNone, false, call.VerstatNone},
+		"too long to be read": {Headers{Asserted: []string{"<tel:+12125550142" + strings.Repeat(" ", maxHeader)}}, true, "", call.CallerWithheld, SourceNone, true, call.VerstatNone},
 		"preferred only":      {Headers{Preferred: []string{pai}}, true, "", call.CallerUnavailable, SourceNone, false, call.VerstatNone},
 		"tel before sip":      {Headers{Asserted: []string{other + ", " + pai}}, true, "12125550142", call.CallerPresent, SourceAsserted, false, call.VerstatNone},
 		"two header fields":   {Headers{Asserted: []string{other, pai}}, true, "12125550142", call.CallerPresent, SourceAsserted, false, call.VerstatNone},
@@ -79,7 +80,7 @@ func TestParseIdentity(t *testing.T) {
 		"verstat failed":      {Headers{Asserted: []string{pai}, From: []string{"<sip:+12125550142;verstat=tn-validation-failed@c.invalid>"}}, true, "12125550142", call.CallerPresent, SourceAsserted, false, call.VerstatFailed},
 		"verstat none":        {Headers{Asserted: []string{pai}, Verstat: "No-TN-Validation"}, true, "12125550142", call.CallerPresent, SourceAsserted, false, call.VerstatNone},
 	} {
-		got := ParseIdentity(c.h, c.trusted)
+		got := ParseIdentity(c.h, Trust{Identity: c.trusted})
 		if d := got.Number.open(); d != c.digits || got.Status != c.status || got.Source != c.source || got.Private != c.private || got.Verstat != c.verstat {
 			t.Errorf("%s: %s %+v", name, d, got)
 		}
@@ -99,7 +100,7 @@ func FuzzIdentity(f *testing.F) {
 		if asserted == "" {
 			h.Asserted = nil
 		}
-		id := ParseIdentity(h, trusted)
+		id := ParseIdentity(h, Trust{Identity: trusted})
 		d := id.Number.open()
 		switch {
 		case !trusted && (d != "" || id.Status != call.CallerUnavailable || id.Verstat != call.VerstatNone):
@@ -122,6 +123,6 @@ func BenchmarkParseIdentity(b *testing.B) {
 	h := Headers{Asserted: []string{numberForms[2], numberForms[0]}, From: []string{numberForms[2]}, Privacy: []string{"none"}}
 	b.ReportAllocs()
 	for b.Loop() {
-		ParseIdentity(h, true)
+		ParseIdentity(h, Trust{Identity: true})
 	}
 }

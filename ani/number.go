@@ -5,16 +5,9 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"crypto/subtle"
-	"errors"
-	"fmt"
-	"io"
-	"log/slog"
 	"strings"
 	"sync"
 )
-
-// redacted is what a sealed thing prints as.
-const redacted = "redacted"
 
 // maxDigits is the longest number of ITU-T E.164 §6, country code included.
 const maxDigits = 15
@@ -23,6 +16,7 @@ const maxDigits = 15
 // compared, dumped or read by reflection, from inside whatever struct, it is noise. Two Numbers of the same caller
 // differ. The zero Number is none.
 type Number struct {
+	discreet
 	sealed [32]byte // 16 random bytes, then the length and the digits under AES-CTR with those as counter block
 }
 
@@ -42,12 +36,9 @@ func seal(digits string) (n Number) {
 	if len(digits) == 0 || len(digits) > maxDigits {
 		return Number{}
 	}
-	var plain [16]byte
-	plain[0] = byte(len(digits))
-	copy(plain[1:], digits)
-	rand.Read(n.sealed[:16])
-	n.turn(&plain)
-	copy(n.sealed[16:], plain[:])
+	n.sealed[16] = byte(len(digits))
+	copy(n.sealed[17:], digits)
+	hide(n.sealed[:])
 	return n
 }
 
@@ -56,41 +47,33 @@ func (n Number) open() string {
 	if n.IsZero() {
 		return ""
 	}
-	var plain [16]byte
-	copy(plain[:], n.sealed[16:])
-	n.turn(&plain)
+	turn(n.sealed[:])
+	plain := n.sealed[16:]
 	return string(plain[1 : 1+min(plain[0], maxDigits)])
-}
-
-// turn seals or opens one block in place: the two are the same act.
-func (n *Number) turn(block *[16]byte) {
-	var mask [16]byte
-	processKey().Encrypt(mask[:], n.sealed[:16])
-	subtle.XORBytes(block[:], block[:], mask[:])
 }
 
 // IsZero tells whether there is no number.
 func (n Number) IsZero() bool { return n.sealed == [32]byte{} }
 
-// Format prints nothing of the number, under any verb.
-func (Number) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, redacted) }
+// hide seals in place what stands behind the first 16 bytes, which it makes random.
+func hide(box []byte) {
+	rand.Read(box[:aes.BlockSize])
+	turn(box)
+}
 
-// LogValue logs nothing of the number.
-func (Number) LogValue() slog.Value { return slog.StringValue(redacted) }
-
-// MarshalText writes nothing of the number; JSON, XML and YAML use it.
-func (Number) MarshalText() ([]byte, error) { return []byte(redacted), nil }
-
-// UnmarshalText refuses: a Number is made from headers or from the vault alone.
-func (*Number) UnmarshalText([]byte) error { return errSealed }
-
-// GobEncode writes nothing of the number.
-func (Number) GobEncode() ([]byte, error) { return []byte(redacted), nil }
-
-// GobDecode refuses, as UnmarshalText.
-func (*Number) GobDecode([]byte) error { return errSealed }
-
-var errSealed = errors.New("ani: a number cannot be read from text")
+// turn seals or opens in place what stands behind the first 16 bytes, in blocks of 16: AES-CTR, with those as the
+// counter. The two are the same act.
+func turn(box []byte) {
+	key := processKey()
+	buf := make([]byte, 2*aes.BlockSize)
+	counter, mask := buf[:aes.BlockSize], buf[aes.BlockSize:]
+	copy(counter, box)
+	for text := box[aes.BlockSize:]; len(text) >= aes.BlockSize; text = text[aes.BlockSize:] {
+		key.Encrypt(mask, counter)
+		subtle.XORBytes(text, text[:aes.BlockSize], mask)
+		counter[aes.BlockSize-1]++
+	}
+}
 
 // countryCodeLength is 1, 2 or 3 by the zones of ITU-T E.164: 1 and 7 stand alone, and these pairs are whole codes.
 func countryCodeLength(digits string) int {

@@ -65,7 +65,7 @@ func newHolder(d string) *holder {
 
 func TestNumberIsNoiseHoweverPrinted(t *testing.T) {
 	h := newHolder(digits)
-	who := ParseIdentity(Headers{Asserted: []string{"<tel:+" + digits + ">"}}, true)
+	who := ParseIdentity(Headers{Asserted: []string{"<tel:+" + digits + ">"}}, Trust{Identity: true})
 	headers := Headers{Asserted: []string{"<tel:+" + digits + ">"}, From: []string{digits}}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%o", "%T", "%c", "%U"} {
 		for _, x := range []any{h.number, &h.number, h, *h, h.value, &h.value, who, &who, headers, &headers, []any{h, who}, map[string]any{"n": h.number, "h": *h}} {

@@ -1,6 +1,7 @@
 package ani
 
 import (
+	"iter"
 	"net/url"
 	"strings"
 )
@@ -8,39 +9,45 @@ import (
 // minDigits is the shortest number taken for a caller's: shorter ones are extensions or service codes.
 const minDigits = 7
 
-// maxHeader bounds what is read of one header value, in bytes. The longest honest one we know is under 300.
-const maxHeader = 1024
+// maxHeader bounds what is read of one header field, in bytes. The longest honest one we know is a History-Info of
+// about 1500.
+const maxHeader = 4096
 
-// An address is what matters of one name-addr or addr-spec (RFC 3261 §20.10). Display names are left behind: a number
-// written in one is text, and nobody vouches for it.
+// An address is one name-addr or addr-spec (RFC 3261 §20.10), in parts.
 type address struct {
-	tel    bool
-	user   string            // of a sip URI, or the number of a tel URI; percent-decoded
-	host   string            // of a sip URI, lower case
-	params map[string]string // of a tel URI or of a sip URI's user part (RFC 3966 §3, RFC 3261 §19.1.6); names in lower case
+	name  string // display name as written, quotes and all; a number in it is text, and nobody vouches for it
+	tel   bool   // a tel URI, else sip or sips
+	user  string // of a sip URI, or the number of a tel URI; percent-decoded
+	host  string // of a sip URI, lower case
+	query string // headers of the URI, as written (RFC 3261 §19.1.1)
+	// Parameters as written: of the number (RFC 3966 §3, RFC 3261 §19.1.6), of the sip URI, of the header field.
+	number, uri, field string
 }
 
-// addresses reads every address in the values of one header.
-func addresses(values []string) []address {
-	var all []address
-	for _, v := range values {
-		if len(v) > maxHeader {
-			continue
-		}
-		for _, part := range splitList(v) {
-			if a, ok := parseURI(innerURI(part)); ok {
-				all = append(all, a)
+// each reads the addresses in the values of one header. Of one that is none, or too long to be read, it says false.
+func each(values []string) iter.Seq2[address, bool] {
+	return func(yield func(address, bool) bool) {
+		for _, v := range values {
+			if len(v) > maxHeader {
+				if !yield(address{}, false) {
+					return
+				}
+				continue
+			}
+			for more := true; more; {
+				var part string
+				part, v, more = cutList(v)
+				if !yield(parseAddress(part)) {
+					return
+				}
 			}
 		}
 	}
-	return all
 }
 
-// splitList splits at commas that stand outside quotes and angle brackets.
-func splitList(v string) []string {
-	var parts []string
+// cutList cuts at the first comma that stands outside quotes and angle brackets.
+func cutList(v string) (part, rest string, more bool) {
 	var quoted, angled bool
-	start := 0
 	for i := 0; i < len(v); i++ {
 		switch c := v[i]; {
 		case quoted && c == '\\':
@@ -53,79 +60,96 @@ func splitList(v string) []string {
 		case c == '>':
 			angled = false
 		case c == ',' && !angled:
-			parts = append(parts, v[start:i])
-			start = i + 1
+			return v[:i], v[i+1:], true
 		}
 	}
-	return append(parts, v[start:])
+	return v, "", false
 }
 
-// innerURI is the URI of `"Name" <uri>;params`, or the whole where there are no brackets.
-func innerURI(s string) string {
+// parseAddress reads `"Name" <uri>;params`, or a URI without brackets, whose parameters are then taken for its own:
+// carriers write them so.
+func parseAddress(s string) (a address, ok bool) {
 	s = strings.TrimSpace(s)
-	if strings.HasPrefix(s, `"`) {
-		s = afterQuoted(s)
+	name, rest := cutQuoted(s)
+	before, rest, bracketed := strings.Cut(rest, "<")
+	if !bracketed {
+		return parseURI(strings.TrimSpace(before))
 	}
-	if _, rest, found := strings.Cut(s, "<"); found {
-		uri, _, _ := strings.Cut(rest, ">")
-		return strings.TrimSpace(uri)
+	uri, field, _ := strings.Cut(rest, ">")
+	a, ok = parseURI(strings.TrimSpace(uri))
+	if a.name = name; name == "" {
+		a.name = strings.TrimSpace(before)
 	}
-	return s
+	a.field = field
+	return a, ok
 }
 
-// afterQuoted drops a leading quoted string.
-func afterQuoted(s string) string {
+// cutQuoted cuts a leading quoted string off, with its quotes. One that is not closed is all there is.
+func cutQuoted(s string) (quoted, rest string) {
+	if !strings.HasPrefix(s, `"`) {
+		return "", s
+	}
 	for i := 1; i < len(s); i++ {
 		switch s[i] {
 		case '\\':
 			i++
 		case '"':
-			return s[i+1:]
+			return s[:i+1], s[i+1:]
 		}
 	}
-	return ""
+	return s, ""
 }
 
-func parseURI(uri string) (address, bool) {
-	scheme, rest, found := strings.Cut(uri, ":")
-	if !found {
-		return address{}, false
-	}
-	switch strings.ToLower(scheme) {
-	case "tel":
-		user, params := splitParams(rest)
-		return address{tel: true, user: user, params: params}, true
-	case "sip", "sips":
-		return parseSIP(rest)
+func parseURI(uri string) (a address, ok bool) {
+	scheme, rest, _ := strings.Cut(uri, ":")
+	switch {
+	case strings.EqualFold(scheme, "tel"):
+		rest, a.query, _ = strings.Cut(rest, "?")
+		user, params, _ := strings.Cut(rest, ";")
+		a.tel, a.user, a.number = true, unescape(user), params
+		return a, true
+	case strings.EqualFold(scheme, "sip"), strings.EqualFold(scheme, "sips"):
+		return parseSIP(rest), true
 	default:
 		return address{}, false
 	}
 }
 
-// parseSIP reads user@host of a sip URI. Parameters after the host do not matter here.
-func parseSIP(rest string) (address, bool) {
+// parseSIP reads user@host of a sip URI.
+func parseSIP(rest string) (a address) {
 	userinfo, host, found := strings.Cut(rest, "@")
 	if !found {
 		userinfo, host = "", rest
 	}
-	if i := strings.IndexAny(host, ";?"); i >= 0 {
-		host = host[:i]
-	}
-	user, params := splitParams(userinfo)
-	user, _, _ = strings.Cut(user, ":") // a password, long deprecated
-	return address{user: user, host: strings.ToLower(host), params: params}, true
+	userinfo, _, _ = strings.Cut(userinfo, ":") // a password, long deprecated
+	user, number, _ := strings.Cut(userinfo, ";")
+	host, a.query, _ = strings.Cut(host, "?")
+	host, a.uri, _ = strings.Cut(host, ";")
+	a.user, a.number, a.host = unescape(user), number, strings.ToLower(strings.TrimSpace(host))
+	return a
 }
 
-func splitParams(s string) (string, map[string]string) {
-	head, rest, found := strings.Cut(s, ";")
-	params := map[string]string{}
-	for found {
-		var p string
-		p, rest, found = strings.Cut(rest, ";")
-		name, value, _ := strings.Cut(p, "=")
-		params[strings.ToLower(strings.TrimSpace(name))] = strings.Trim(unescape(value), ` "`)
+// param returns a parameter by its name, wherever carriers put it: with the number, the URI or the header field.
+func (a address) param(name string) (value string, ok bool) {
+	for _, list := range [...]string{a.number, a.uri, a.field} {
+		if value, ok = lookup(list, ";", name); ok {
+			return value, true
+		}
 	}
-	return unescape(head), params
+	return "", false
+}
+
+// lookup finds name in a list of name=value pairs. Values are decoded and without quotes.
+func lookup(list, separator, name string) (value string, ok bool) {
+	for len(list) > 0 {
+		var pair string
+		pair, list, _ = strings.Cut(list, separator)
+		key, value, _ := strings.Cut(pair, "=")
+		if strings.EqualFold(strings.TrimSpace(key), name) {
+			return strings.Trim(unescape(value), ` "`), true
+		}
+	}
+	return "", false
 }
 
 func unescape(s string) string {
@@ -136,86 +160,71 @@ func unescape(s string) string {
 	return strings.TrimSpace(u)
 }
 
-// number returns the digits of a in E.164 order without "+", or "" when it is no number that can be called.
-func (a address) number() string {
-	digits, global, ok := strip(a.user)
+// digits returns the number of a in E.164 order without "+", or "" when it is none that can be called.
+func (a address) digits() string {
+	context, ok := lookup(a.number, ";", "phone-context")
 	if !ok {
-		return ""
+		context, _ = lookup(a.uri, ";", "phone-context") // where it stood before RFC 3966
 	}
-	if !global {
-		digits = complete(digits, a.params["phone-context"])
-	}
-	if len(digits) < minDigits || len(digits) > maxDigits || digits[0] == '0' {
-		return ""
-	}
-	if digits[0] == '1' && !northAmerican(digits) {
-		return ""
-	}
-	return digits
+	return canonical(a.user, context)
 }
 
-// strip drops the visual separators of RFC 3966 §5.1.1, and spaces, which some carriers send.
-func strip(s string) (digits string, global, ok bool) {
-	s, global = strings.CutPrefix(s, "+")
+// isub is the subaddress or extension behind the number (RFC 3966 §5.3, §5.2), empty where there is none.
+func (a address) isub() string {
+	if value, ok := lookup(a.number, ";", "isub"); ok {
+		return value
+	}
+	value, _ := lookup(a.number, ";", "ext")
+	return value
+}
+
+// label is the display name without its quotes.
+func (a address) label() string {
+	inner, quoted := strings.CutPrefix(a.name, `"`)
+	if !quoted {
+		return a.name
+	}
+	inner = strings.TrimSuffix(inner, `"`)
+	if !strings.Contains(inner, `\`) {
+		return inner
+	}
 	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case r >= '0' && r <= '9':
-			b.WriteRune(r)
-		case strings.ContainsRune("-.() ", r):
-		default:
-			return "", false, false
+	for i := 0; i < len(inner); i++ {
+		if inner[i] == '\\' && i+1 < len(inner) {
+			i++
 		}
+		b.WriteByte(inner[i])
 	}
-	return b.String(), global, b.Len() > 0
+	return b.String()
 }
 
-// complete makes a local number global: by its phone-context when that is a country code or prefix (RFC 3966 §5.1.5),
-// otherwise as a national number of the North American plan, with or without its leading 1.
-func complete(digits, context string) string {
-	if prefix, global, ok := strip(context); ok && global {
-		if prefix == "1" && len(digits) == 11 {
-			return digits
-		}
-		return prefix + digits
-	}
-	if len(digits) == 10 {
-		return "1" + digits
-	}
-	if len(digits) == 11 && digits[0] == '1' {
-		return digits
-	}
-	return ""
-}
-
-// northAmerican tells whether digits are 1, an area code and an exchange code of the North American plan, neither of
-// which begins with 0 or 1, and four more.
-func northAmerican(digits string) bool {
-	return len(digits) == 11 && digits[0] == '1' && digits[1] >= '2' && digits[4] >= '2'
-}
-
-// anonymous tells whether a is how RFC 3323 §4.1.1.3 and carriers write "no identity".
+// anonymous tells whether a is how RFC 3323 §4.1.1.3 and carriers write "no identity". A number whose display name says
+// so counts: only its owner can have wanted that.
 func (a address) anonymous() bool {
+	if hidden(a.label()) {
+		return true
+	}
 	if a.tel {
 		return false
 	}
-	if a.host == "anonymous.invalid" || strings.HasSuffix(a.host, ".anonymous.invalid") {
-		return true
-	}
-	switch strings.ToLower(a.user) {
-	case "anonymous", "restricted", "private", "withheld":
-		return true
+	return a.host == "anonymous.invalid" || strings.HasSuffix(a.host, ".anonymous.invalid") || hidden(a.user)
+}
+
+// hidden tells whether a word stands for a caller who does not want to be known.
+func hidden(word string) bool {
+	switch len(word) { // spares the comparisons below for nearly every name
+	case 7, 8, 9, 10:
 	default:
 		return false
 	}
+	return strings.EqualFold(word, "anonymous") || strings.EqualFold(word, "restricted") || strings.EqualFold(word, "private") ||
+		strings.EqualFold(word, "withheld")
 }
 
 // unavailable tells whether a is how carriers write "not known".
 func (a address) unavailable() bool {
-	switch strings.ToLower(a.user) {
-	case "", "unavailable", "unknown":
+	if a.user == "" || strings.EqualFold(a.user, "unavailable") || strings.EqualFold(a.user, "unknown") {
 		return true
-	default:
-		return strings.HasPrefix(a.host, "unknown.invalid") || strings.HasPrefix(a.host, "unavailable.invalid")
 	}
+	return a.host == "unknown.invalid" || a.host == "unavailable.invalid"
 }

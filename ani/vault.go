@@ -105,7 +105,7 @@ func (v *Vault) newestKey(city call.CityID) (Key, error) {
 // the number may leave the engine. A withheld number is kept too, and shown to nobody but by a row that says so.
 // With an error the Caller is still right; only the number is then not to be had later.
 func (v *Vault) Capture(ctx context.Context, city call.CityID, id call.ID, h Headers, trusted bool) (Caller, error) {
-	who := ParseIdentity(h, trusted)
+	who := ParseIdentity(h, Trust{Identity: trusted})
 	caller := Caller{Call: id, Status: who.Status, Verstat: who.Verstat}
 	now := v.cfg.Now().UTC()
 	row := VaultRow{City: city, Call: id, Private: who.Private, Status: who.Status, Verstat: who.Verstat, Source: who.Source,
