@@ -15,15 +15,14 @@ import (
 type dialog struct {
 	callID   string
 	localTag string
-	local    sip.Uri // From of what we send
-	shown    string  // and its display name
+	local    address // From of what we send
+	remote   address // To of what we send
 	listener *listener
 	flow     string // "address:port" that requests go to whatever the far side's URIs say; empty: RFC 3261 §8.1.2
 
 	wire sync.Mutex // held from a request's CSeq until it is sent
 
 	mu        sync.Mutex
-	remote    sip.Uri // To of what we send
 	remoteTag string
 	target    sip.Uri // the far side's Contact
 	routes    []sip.Uri
@@ -42,8 +41,8 @@ func newBranch() string { return sip.RFC3261BranchMagicCookie + strings.ToLower(
 // dialogFrom is the dialog that a request from outside begins, where we are its UAS (RFC 3261 §12.1.1).
 func dialogFrom(req *sip.Request, l *listener) *dialog {
 	d := &dialog{
-		callID: string(*req.CallID()), localTag: newTag(), local: plainURI(req.To().Address), listener: l,
-		remote: plainURI(req.From().Address), remoteTag: tagOf(req.From().Params), remoteSeq: req.CSeq().SeqNo,
+		callID: string(*req.CallID()), localTag: newTag(), local: address{uri: plainURI(req.To().Address)}, listener: l,
+		remote: address{uri: plainURI(req.From().Address)}, remoteTag: tagOf(req.From().Params), remoteSeq: req.CSeq().SeqNo,
 	}
 	if c := req.Contact(); c != nil {
 		d.target = *c.Address.Clone()
@@ -142,8 +141,8 @@ func (d *dialog) build(method sip.RequestMethod, seq uint32) *sip.Request {
 	for _, r := range routes {
 		req.AppendHeader(&sip.RouteHeader{Address: *r.Clone()})
 	}
-	req.AppendHeader(&sip.FromHeader{DisplayName: d.shown, Address: d.local, Params: sip.HeaderParams{{K: "tag", V: d.localTag}}})
-	to := &sip.ToHeader{Address: d.remote}
+	req.AppendHeader(&sip.FromHeader{DisplayName: d.local.name, Address: d.local.header(), Params: sip.HeaderParams{{K: "tag", V: d.localTag}}})
+	to := &sip.ToHeader{Address: d.remote.header()}
 	if d.remoteTag != "" {
 		to.Params = sip.HeaderParams{{K: "tag", V: d.remoteTag}}
 	}

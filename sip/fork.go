@@ -10,35 +10,30 @@ import (
 	"callhall/call"
 )
 
-// fork rings one phone until it answers or ringing ends. Its goroutine then still sees the transaction to its end:
-// CANCEL needs a provisional answer first (RFC 3261 §9.1), and a 200 may cross it.
-func (r *ringing) fork(ringing context.Context, c contact) result {
-	l, req, err := r.invite(c)
-	if err != nil {
-		r.server.log.Warn("phone not rung", "agent", r.offer.Agent, "err", err)
-		return result{err: call.ErrUnreachable}
-	}
-	r.server.dialogs.add(agentLeg{l})
+// fork calls one place until somebody answers there or ringing ends. Its goroutine then still sees the transaction to its
+// end: CANCEL needs a provisional answer first (RFC 3261 §9.1), and a 200 may cross it.
+func (r *ringing) fork(ringing context.Context, i summons) result {
+	r.server.dialogs.add(calledLeg{i.leg})
 	ended := false
 	defer func() {
 		if !ended { // a panic is on its way: the leg goes, and nothing else
-			l.forget()
+			i.leg.forget()
 		}
 	}()
-	res := r.call(ringing, l, req)
+	res := r.call(ringing, i)
 	ended = true
 	return res
 }
 
 // call sends the INVITE and stays with it.
-func (r *ringing) call(ringing context.Context, l *leg, req *sip.Request) result {
-	tx, err := r.server.send(ringing, req)
+func (r *ringing) call(ringing context.Context, i summons) result {
+	tx, err := r.server.send(ringing, i.req)
 	if err != nil {
-		l.log.Debug("phone not reached", "err", err)
-		l.forget()
+		i.leg.log.Debug("not reached", "err", err)
+		i.leg.forget()
 		return result{err: call.ErrUnreachable}
 	}
-	f := &forking{ringing: r, leg: l, req: req, tx: tx}
+	f := &forking{ringing: r, leg: i.leg, req: i.req, tx: tx}
 	res := f.await(ringing)
 	if res == nil {
 		return result{err: call.ErrUnreachable}
@@ -65,7 +60,7 @@ type forking struct {
 // await reads answers until the final one, cancelling when the ringing ends. It returns nil when none comes.
 func (f *forking) await(ringing context.Context) *sip.Response {
 	over := ringing.Done()
-	var limit <-chan time.Time // runs once the phone is no longer wanted
+	var limit <-chan time.Time // runs once the party is no longer wanted
 	for {
 		select {
 		case res := <-f.tx.Responses():
@@ -142,10 +137,10 @@ func cancelFor(invite *sip.Request) *sip.Request {
 func (f *forking) finish(res *sip.Response) result {
 	if !res.IsSuccess() {
 		f.leg.forget()
-		return result{err: ringStatus(res.StatusCode), global: res.StatusCode >= 600}
+		return result{err: f.verdict(res.StatusCode), global: res.StatusCode >= 600}
 	}
 	if !usable(res) { // there is no dialog that it could be acknowledged or hung up in
-		f.leg.log.Warn("phone answered with something malformed")
+		f.leg.log.Warn("answered with something malformed")
 		f.abandon()
 		return result{err: call.ErrUnreachable}
 	}
@@ -161,7 +156,7 @@ func (f *forking) finish(res *sip.Response) result {
 	return f.answered(res)
 }
 
-// answered makes the phone that answered the leg, if it is the first and speaks what we speak.
+// answered gives the leg its sound, if it is the first to answer and speaks what we speak.
 func (f *forking) answered(res *sip.Response) result {
 	agreed, err := f.agreed(res)
 	switch {
@@ -172,7 +167,7 @@ func (f *forking) answered(res *sip.Response) result {
 		f.leg.HangUp(call.CauseElsewhere)
 		return result{err: errElsewhere}
 	}
-	if !f.leg.take(f.stream) { // the phone has hung up again already
+	if !f.leg.take(f.stream) { // they have hung up again already
 		return result{leg: f.leg}
 	}
 	f.leg.tune(agreed)
@@ -205,8 +200,8 @@ func (f *forking) repeated(res *sip.Response, ack *sip.Request) {
 // turnDown acknowledges and ends the dialog of a 2xx that nobody needs.
 func (f *forking) turnDown(res *sip.Response) {
 	d := f.leg.dialog
-	extra := &dialog{callID: d.callID, localTag: d.localTag, local: d.local, shown: d.shown, listener: d.listener,
-		flow: d.flow, remote: plainURI(f.req.To().Address), localSeq: f.req.CSeq().SeqNo}
+	extra := &dialog{callID: d.callID, localTag: d.localTag, local: d.local, listener: d.listener,
+		flow: d.flow, remote: d.remote, localSeq: f.req.CSeq().SeqNo}
 	extra.establish(res)
 	ack := extra.ack(f.req.CSeq().SeqNo)
 	ack.SetBody(nil)

@@ -11,7 +11,7 @@ import (
 	"callhall/media"
 )
 
-// A leg is one party: a dialog and its sound. What callers and agents have in common is here; callerLeg and agentLeg
+// A leg is one party: a dialog and its sound. What callers and agents have in common is here; callerLeg and calledLeg
 // add how each begins.
 //
 // Its methods are called by the call's goroutine, by handlers of requests within the dialog and by packet loops. None

@@ -312,7 +312,7 @@ func TestBothPhonesAnswer(t *testing.T) {
 	one.expect("ACK ")
 	other.until("ACK ")
 	loser := one
-	if r.leg.(agentLeg).dialog.callID == one.callID {
+	if r.leg.(calledLeg).dialog.callID == one.callID {
 		loser = other
 	}
 	loser.say(loser.until("BYE "), "200 OK", "")

@@ -2,6 +2,7 @@ package sip
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -47,7 +48,7 @@ func await(ctx context.Context, tx *sip.ClientTx) (*sip.Response, error) {
 				return res, nil
 			}
 		case <-tx.Done():
-			return nil, fmt.Errorf("no answer: %w", tx.Err())
+			return nil, fmt.Errorf("no answer: %w", unquoted(tx.Err()))
 		case <-ctx.Done():
 			return nil, fmt.Errorf("no answer: %w", ctx.Err())
 		}
@@ -61,9 +62,24 @@ func (s *Server) send(ctx context.Context, req *sip.Request) (*sip.ClientTx, err
 	s.counts.sent(req)
 	tx, err := s.ua.TransactionLayer().Request(ctx, req)
 	if err != nil {
-		return nil, fmt.Errorf("send %s: %w", req.Method, err)
+		return nil, fmt.Errorf("send %s: %w", req.Method, unquoted(err))
 	}
 	return tx, nil
+}
+
+// unquoted is a fault of sipgo's without its words, which quote the request, and with it the number that it may be for:
+// what the system said, or else that it was the transport or the time.
+func unquoted(err error) error {
+	var system *net.OpError
+	if errors.As(err, &system) {
+		return system
+	}
+	for _, known := range []error{context.Canceled, context.DeadlineExceeded, sip.ErrTransactionTimeout, sip.ErrTransactionTerminated} {
+		if errors.Is(err, known) {
+			return known
+		}
+	}
+	return sip.ErrTransactionTransport
 }
 
 // sendACK sends the ACK of a 2xx, which has no transaction. The copy is because sipgo writes into what it sends, and
@@ -73,7 +89,7 @@ func (s *Server) sendACK(ack *sip.Request) error {
 	s.bind(ack)
 	s.counts.sent(ack)
 	if err := s.ua.TransportLayer().WriteMsg(ack); err != nil {
-		return fmt.Errorf("send ACK: %w", err)
+		return fmt.Errorf("send ACK: %w", unquoted(err))
 	}
 	return nil
 }

@@ -28,6 +28,10 @@ type Config struct {
 	Advertise netip.Addr
 	// Trunks are the carriers. A call from anywhere else is refused.
 	Trunks []Trunk
+	// Partners are those outside whom calls may be carried on to.
+	Partners []Partner
+	// Cities says how each city shows itself to those it calls.
+	Cities []City
 	// Realm is the domain that phones register in, and the realm of their passwords.
 	Realm string
 	// Digest names the algorithms that phones are offered, best first: "SHA-256", "MD5" (RFC 8760). None: both. Phones
@@ -62,7 +66,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Deps is what the server works with. Registry and Now may be nil.
+// Deps is what the server works with. Registry, Now and Egress may be nil; without Egress nothing of a caller is shown to
+// anybody, and no caller can be called back.
 type Deps struct {
 	Log         *slog.Logger
 	Registry    prometheus.Registerer
@@ -71,6 +76,7 @@ type Deps struct {
 	Prompts     *media.Library
 	Entries     Entries
 	Identities  Identities
+	Egress      Egress
 	Switchboard Switchboard
 	Agents      Agents
 	Presence    Presence
@@ -119,6 +125,7 @@ type Server struct {
 	ua        *sipgo.UserAgent
 	listeners []*listener
 	trunks    *trunks
+	directory *directory
 	gate      *gate
 	admission *admission
 	registrar *registrar
@@ -162,6 +169,10 @@ func New(cfg Config, d Deps) (*Server, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, fmt.Errorf("sip: %w", err)
 	}
+	directory, err := newDirectory(cfg, trunks)
+	if err != nil {
+		return nil, fmt.Errorf("sip: %w", err)
+	}
 	quiet := slog.New(newLogHandler(d.Log.Handler()))
 	gate := newGate(trunks, d.Now)
 	ua, err := newUserAgent(gate, quiet)
@@ -171,7 +182,7 @@ func New(cfg Config, d Deps) (*Server, error) {
 	s := &Server{
 		cfg: cfg, deps: d, log: d.Log, quiet: quiet, secret: []byte(rand.Text()),
 		timers: timers{t1: 500 * time.Millisecond, t2: 4 * time.Second, stray: 200 * time.Millisecond},
-		ua:     ua, trunks: trunks, gate: gate,
+		ua:     ua, trunks: trunks, directory: directory, gate: gate,
 		admission: newAdmission(d),
 		registrar: newRegistrar(cfg, offers, d),
 		dialogs:   newDialogs(),

@@ -69,6 +69,22 @@ func allowHeader() sip.Header {
 	return sip.NewHeader("Allow", strings.Join(names, ", "))
 }
 
+// trunkStatus is what a refusal from outside comes to (RFC 3261 §21, RFC 3398 §8.2.6).
+func trunkStatus(code int) error {
+	switch code {
+	case sip.StatusBusyHere, sip.StatusGlobalBusyEverywhere, sip.StatusGlobalDecline, 607, 608: // RFC 8197, RFC 8688
+		return call.ErrRejected
+	case sip.StatusTemporarilyUnavailable, sip.StatusRequestTimeout:
+		return call.ErrNoAnswer
+	case sip.StatusNotAcceptableHere, sip.StatusGlobalNotAcceptable, sip.StatusUnsupportedMediaType:
+		return call.ErrNoMedia
+	case sip.StatusInternalServerError, sip.StatusServiceUnavailable, sip.StatusGatewayTimeout:
+		return call.ErrUnavailable
+	default: // 3xx is not followed and 401 not answered, as with phones
+		return call.ErrUnreachable
+	}
+}
+
 // ringStatus is what a phone's refusal comes to.
 func ringStatus(code int) error {
 	switch code {

@@ -18,6 +18,14 @@ type Trunk struct {
 	TrustIdentity bool
 	// Progress sends news of the call in INFO (RFC 6086) to callers that ask for it: test callers, not carriers.
 	Progress bool
+	// Proxy is where the carrier takes the calls that we send it: "udp://192.0.2.1:5060". Empty: it takes none.
+	Proxy string
+	// TrustOut says that Proxy belongs to our trust domain (RFC 3325 §2.3): it will keep to itself what a caller wants
+	// withheld. Without it no identity is sent there but a city's own number.
+	TrustOut bool
+	// Secured is the operator's word that the way to Proxy is encrypted or private. A way that does not leave this
+	// machine is.
+	Secured bool
 	// NATLearn takes a caller's RTP address from its first packet, and only from the address that signals.
 	NATLearn bool
 }
@@ -42,6 +50,11 @@ func newTrunks(all []Trunk) (*trunks, error) {
 		named[t.ID] = true
 		if len(t.Allow) == 0 {
 			faults = append(faults, fmt.Errorf("trunk %s: no source address is allowed, so no call can come from it", t.ID))
+		}
+		if t.Proxy != "" {
+			if _, err := parseProxy(t.Proxy); err != nil {
+				faults = append(faults, fmt.Errorf("trunk %s: %w", t.ID, err))
+			}
 		}
 		for _, p := range t.Allow {
 			if !p.IsValid() {

@@ -13,6 +13,7 @@ import (
 // A wire is a peer of the server that speaks SIP as text, so that a test can say what no stack would.
 type wire struct {
 	t      *testing.T
+	over   string // "udp" or "tcp"
 	conn   net.Conn
 	local  string // host:port
 	branch int
@@ -39,7 +40,7 @@ func (st *stage) dial(network, from string) *wire {
 	if err != nil {
 		st.t.Fatal(err)
 	}
-	w := &wire{t: st.t, conn: conn, local: conn.LocalAddr().String(), in: make(chan *text, 1024)}
+	w := &wire{t: st.t, over: network, conn: conn, local: conn.LocalAddr().String(), in: make(chan *text, 1024)}
 	reading := make(chan struct{})
 	go func() {
 		defer close(reading)
@@ -74,7 +75,7 @@ func (w *wire) read() {
 	}
 }
 
-func (w *wire) network() string { return w.conn.LocalAddr().Network() }
+func (w *wire) network() string { return w.over }
 
 // parseText reads one message from the beginning of s, and says how long it is; 0 when it is not all there.
 func parseText(s string) (*text, int) {
