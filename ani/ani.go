@@ -14,7 +14,6 @@ import "callhall/call"
 type Headers struct {
 	discreet
 	Asserted    []string // P-Asserted-Identity (RFC 3325 §9.1)
-	Preferred   []string // P-Preferred-Identity (RFC 3325 §9.2): a caller's wish, never used as identity
 	From        []string // From (RFC 3261 §20.20), a single value in a valid request
 	RemoteParty []string // Remote-Party-ID (draft-ietf-sip-privacy-04)
 	Privacy     []string // Privacy (RFC 3323 §4.2)
@@ -29,7 +28,7 @@ type Headers struct {
 // Wipe lets go of every value, in every copy of these headers: they share the memory that the values stand in. The text
 // itself belongs to the message it came in.
 func (h *Headers) Wipe() {
-	for _, values := range [...][]string{h.Asserted, h.Preferred, h.From, h.RemoteParty, h.Privacy, h.ChargeInfo, h.Diversion,
+	for _, values := range [...][]string{h.Asserted, h.From, h.RemoteParty, h.Privacy, h.ChargeInfo, h.Diversion,
 		h.HistoryInfo, h.Identity} {
 		clear(values)
 	}

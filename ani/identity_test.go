@@ -56,7 +56,6 @@ func TestParseIdentity(t *testing.T) {
 		"privacy, stranger":   {Headers{Asserted: []string{pai}, Privacy: []string{"id"}}, false, "", call.CallerUnavailable, SourceNone, true, call.VerstatNone},
 		"verstat, stranger":   {Headers{Asserted: []string{"<tel:+12125550142;verstat=TN-Validation-Passed>"}, Verstat: "TN-Validation-Passed"}, false, "", call.CallerUnavailable, SourceNone, false, call.VerstatNone},
 		"too long to be read": {Headers{Asserted: []string{"<tel:+12125550142" + strings.Repeat(" ", maxHeader)}}, true, "", call.CallerWithheld, SourceNone, true, call.VerstatNone},
-		"preferred only":      {Headers{Preferred: []string{pai}}, true, "", call.CallerUnavailable, SourceNone, false, call.VerstatNone},
 		"tel before sip":      {Headers{Asserted: []string{other + ", " + pai}}, true, "12125550142", call.CallerPresent, SourceAsserted, false, call.VerstatNone},
 		"two header fields":   {Headers{Asserted: []string{other, pai}}, true, "12125550142", call.CallerPresent, SourceAsserted, false, call.VerstatNone},
 		"second sip ignored":  {Headers{Asserted: []string{"<sip:ana@c.invalid>", other}}, true, "", call.CallerInvalid, SourceNone, false, call.VerstatNone},

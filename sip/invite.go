@@ -69,7 +69,9 @@ func (s *Server) arrive(ctx context.Context, req *sip.Request, tx sip.ServerTran
 	s.dialogs.add(leg)
 	defer leg.HangUp(call.CauseInternal) // a call that was hung up or lost does not notice
 	leg.ring()
-	caller, err := s.deps.Identities.Capture(ctx, entry.City, id, identityHeaders(req, trunk.TrustIdentity), trunk.TrustIdentity)
+	headers := identityHeaders(req, trunk.Trust)
+	caller, err := s.deps.Identities.Capture(ctx, entry.City, id, headers, trunk.Trust.Identity)
+	headers.Wipe()
 	if err != nil { // whoever calls is served; their number is then not to be had later
 		s.counts.identitiesLost.Inc()
 		s.log.Error("caller's number not kept", "call", id, "trunk", trunk.ID, "err", err)

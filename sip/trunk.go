@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"callhall/ani"
 	"callhall/call"
 )
 
@@ -13,9 +14,8 @@ import (
 type Trunk struct {
 	ID    call.TrunkID
 	Allow []netip.Prefix // source addresses; of two trunks the longer prefix wins
-	// TrustIdentity says that this carrier belongs to our trust domain (RFC 3325 §2.3): who it says is calling is
-	// believed, and only then is it read.
-	TrustIdentity bool
+	// Trust says which of this carrier's headers are believed, and only those are read (RFC 3325 §2.3).
+	Trust ani.Trust
 	// Progress sends news of the call in INFO (RFC 6086) to callers that ask for it: test callers, not carriers.
 	Progress bool
 	// Proxy is where the carrier takes the calls that we send it: "udp://192.0.2.1:5060". Empty: it takes none.

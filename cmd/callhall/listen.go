@@ -9,6 +9,7 @@ import (
 	"slices"
 	"syscall"
 
+	"callhall/ani"
 	"callhall/sip"
 )
 
@@ -38,7 +39,7 @@ func sipConfig(cfg Config, moved int) sip.Config {
 	}
 	for _, city := range cfg.Cities {
 		for _, t := range city.Trunks {
-			c.Trunks = append(c.Trunks, sip.Trunk{ID: t.ID, Allow: t.Allow, TrustIdentity: t.TrustIdentity, Progress: t.Progress, NATLearn: t.NATLearning})
+			c.Trunks = append(c.Trunks, sip.Trunk{ID: t.ID, Allow: t.Allow, Trust: ani.Trust{Identity: t.TrustIdentity}, Progress: t.Progress, NATLearn: t.NATLearning})
 		}
 	}
 	return c
