@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"unicode"
 
 	"callhall/call"
@@ -52,7 +51,7 @@ func (v *Vault) Release(ctx context.Context, r Request) (Grant, error) {
 	return grant, nil
 }
 
-func lastRow() *Row { return &terms[len(terms)-1] }
+func lastRow() *Row { return current.unlisted[len(current.unlisted)-1] }
 
 // decide has every way of saying no in it.
 func (v *Vault) decide(ctx context.Context, r Request) (Grant, Tuple, VaultRow, error) {
@@ -64,9 +63,6 @@ func (v *Vault) decide(ctx context.Context, r Request) (Grant, Tuple, VaultRow, 
 	}
 	if err != nil {
 		g.Ruling = Ruling{Decision: Deny, Row: g.Row}
-		if t.Held {
-			g.Ruling.Row = lastRow()
-		}
 		return g, t, row, err
 	}
 	g.Value = valueOf(number, g.Decision)
@@ -101,9 +97,8 @@ func (v *Vault) tuple(r Request, row VaultRow, held bool) Tuple {
 	if !ok {
 		profile = ProfileCard
 	}
-	return Tuple{Purpose: listed(r.Purpose, PurposeUnlisted, Purposes()), Recipient: listed(r.Recipient, RecipientUnlisted, Recipients()),
-		Open: !row.Private, Held: held, Consent: listed(r.Consent, ConsentNone, Consents()), Process: ProcessNone,
-		Profile: listed(profile, ProfileNoThirdParty, Profiles()), Relation: listed(r.Relation, RelationNone, Relations()), Verstat: row.Verstat}
+	return Tuple{Purpose: r.Purpose, Recipient: r.Recipient, Open: !row.Private, Held: held, Consent: r.Consent, Process: ProcessNone,
+		Profile: profile, Relation: r.Relation, Verstat: row.Verstat}.listed()
 }
 
 // record writes a decision to the ledger: the whole tuple, so that whoever verifies can decide again.
@@ -123,31 +118,18 @@ func (v *Vault) record(ctx context.Context, r Request, t Tuple, ruling Ruling, i
 }
 
 func facts(r Request, t Tuple, ruling Ruling, id call.ReleaseID, row VaultRow) map[string]string {
-	obligations := make([]string, len(ruling.Row.Obligations))
-	for i, o := range ruling.Row.Obligations {
-		obligations[i] = string(o)
-	}
-	f := map[string]string{
-		"purpose": string(t.Purpose), "recipient": string(t.Recipient), "privacy": either(t.Open, "none", "restricted"),
-		"number": either(t.Held, "held", "none"), "consent": string(t.Consent), "process": "none", "profile": string(t.Profile),
-		"relation": string(t.Relation), "verstat": string(t.Verstat), "policy": PolicyVersion,
-		"row": ruling.Row.ID, "result": string(ruling.Decision), "obligations": strings.Join(obligations, ","),
-		"release": string(id), "status": string(row.Status), "source": string(row.Source),
-	}
+	f := t.facts(ruling)
+	f["release"], f["status"], f["source"] = string(id), string(row.Status), string(row.Source)
 	if r.Case != "" {
 		f["case"] = "refused"
 		if plainCase(r.Case) {
 			f["case"] = r.Case
 		}
 	}
-	return f
-}
-
-func either(b bool, yes, no string) string {
-	if b {
-		return yes
+	if ruling.Decision == Deny && Decide(t).Decision != Deny {
+		f["stopped"] = string(StopCase)
 	}
-	return no
+	return f
 }
 
 // plainCase tells whether a reference may stand in the ledger: it could otherwise carry a number out of here.
