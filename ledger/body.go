@@ -35,21 +35,35 @@ var (
 type entry struct {
 	salt, body []byte
 	hash       tlog.Hash
+	mark       bool // the ledger must find it again
 }
 
+// newEntry takes somebody's leaf.
 func newEntry(city call.CityID, leaf call.Leaf) (entry, error) {
+	if reserved(leaf.Kind) {
+		return entry{}, fmt.Errorf("%w: only the ledger itself writes %s", ErrRefused, leaf.Kind)
+	}
 	for name, value := range leaf.Facts {
 		if mayBeTelephone(name, value) {
 			return entry{}, fmt.Errorf("%w: fact %s may hold a telephone number", ErrRefused, name) // the value stays out
 		}
 	}
+	return ownEntry(city, leaf)
+}
+
+// reserved kinds are those that the ledger writes about itself.
+func reserved(kind string) bool { return kind == KindErased || kind == KindKey || kind == KindSucceeds }
+
+// ownEntry makes an entry of a leaf that may be one of the ledger's own: keys and hashes have digits in them.
+func ownEntry(city call.CityID, leaf call.Leaf) (entry, error) {
 	body, err := encode(city, leaf)
 	if err != nil {
 		return entry{}, err
 	}
 	salt := make([]byte, saltSize)
 	rand.Read(salt)
-	return entry{salt: salt, body: body, hash: leafHash(salt, body)}, nil
+	return entry{salt: salt, body: body, hash: leafHash(salt, body),
+		mark: leaf.Kind == KindKey || leaf.Kind == KindSucceeds}, nil
 }
 
 // leafHash is what stands in the tree for a leaf: the hash of a commitment that says nothing of the body.

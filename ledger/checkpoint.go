@@ -16,9 +16,6 @@ import (
 	"callhall/call"
 )
 
-// Origin is the first line of a city's checkpoints and the name of its key.
-func Origin(city call.CityID) string { return "callhall/ledger/" + string(city) }
-
 // signedHead is the last checkpoint that was signed and left with the witness.
 type signedHead struct {
 	size int64
@@ -46,20 +43,34 @@ func (l *Ledger) Checkpoint(ctx context.Context, city call.CityID) ([]byte, erro
 	return bytes.Clone(s.text), nil
 }
 
-// Key is the verifier key of the city's checkpoints, in the form of golang.org/x/mod/sumdb/note.
+// Key is the verifier key that signs the city's checkpoints now, in the form of golang.org/x/mod/sumdb/note.
 func (l *Ledger) Key(ctx context.Context, city call.CityID) (string, error) {
 	c, err := l.city(ctx, city)
 	if c == nil {
 		return "", err
 	}
-	return c.key.Verifier, nil
+	return c.verifier(), nil
 }
 
-// sign signs the committed head, unless the last checkpoint already covers it, and leaves it with the witness.
+// sign signs the committed head, unless the last checkpoint already covers it, and leaves it with the first witness.
 func (c *cityLog) sign(ctx context.Context) (signedHead, error) {
 	c.signing.Lock()
 	defer c.signing.Unlock()
-	size, err := c.ledger.store.Size(ctx, c.name)
+	s, err := c.signed, c.why()
+	if err == nil {
+		s, err = c.signNow(ctx)
+	}
+	if frozen(err) {
+		c.freeze(err)
+	}
+	return s, err
+}
+
+func (c *cityLog) signNow(ctx context.Context) (signedHead, error) {
+	if err := c.settleKeys(ctx); err != nil {
+		return signedHead{}, err
+	}
+	size, err := c.ledger.store.Size(ctx, c.id)
 	if err != nil {
 		return signedHead{}, err
 	}
@@ -71,68 +82,78 @@ func (c *cityLog) sign(ctx context.Context) (signedHead, error) {
 	}
 	root, err := tlog.TreeHash(size, c.reader(ctx))
 	if err != nil {
-		return signedHead{}, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return signedHead{}, err
 	}
-	text, err := note.Sign(&note.Note{Text: checkpointText(Origin(c.name), head{size, root})}, c.key.Signer)
+	text, err := note.Sign(&note.Note{Text: checkpointText(c.id, head{size, root})}, c.ring.key.Signer)
 	if err != nil {
 		return signedHead{}, fmt.Errorf("sign: %w", err)
 	}
-	if err := c.ledger.witness.Drop(ctx, c.name, text); err != nil {
+	s := signedHead{size: size, text: text}
+	if err := c.ledger.witness.Drop(ctx, c.dropped(s)); err != nil {
+		c.ledger.metrics.failures.WithLabelValues(c.ledger.witness.Kind()).Inc()
 		return signedHead{}, fmt.Errorf("leave it with the witness: %w", err)
 	}
-	c.signed = signedHead{size: size, text: text}
-	return c.signed, nil
+	c.signed = s
+	c.published.Store(&s)
+	c.ledger.tell()
+	return s, nil
 }
 
 // drop signs what has changed. A log without leaves needs no checkpoint, a frozen one gets none.
 func (c *cityLog) drop(ctx context.Context) error {
-	if c.frozen != nil {
+	if c.why() != nil {
 		return nil
 	}
-	size, err := c.ledger.store.Size(ctx, c.name)
+	size, err := c.ledger.store.Size(ctx, c.id)
 	if err == nil && size > 0 {
 		_, err = c.sign(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("checkpoint of %s: %w", c.name, err)
+		return fmt.Errorf("checkpoint of %s: %w", c.id, err)
 	}
 	return nil
 }
 
-// checkpoints leaves one with the witness whenever a log has grown, until ctx ends.
+// grew wakes checkpoints.
+func (l *Ledger) grew() {
+	select {
+	case l.grown <- struct{}{}:
+	default:
+	}
+}
+
+// checkpoints leaves one with the witness as soon as a log has grown, and then rests: a busy log gets one every
+// CheckpointEvery, one that was idle gets it at once. It runs until ctx ends.
 func (l *Ledger) checkpoints(ctx context.Context) {
-	tick := time.NewTicker(l.cfg.CheckpointEvery)
-	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-l.grown:
 		}
-		for _, c := range l.open() {
-			if err := c.drop(ctx); err != nil && ctx.Err() == nil {
-				l.cfg.Log.Error("checkpoint not left with the witness; it is tried again", "city", c.name, "err", err)
+		for _, c := range l.current() {
+			if err := c.drop(ctx); err != nil && ctx.Err() == nil && !frozen(err) {
+				l.cfg.Log.Error("checkpoint not left with the witness; it is tried again", "log", c.id, "err", err)
+				l.grew()
 			}
 		}
+		rest := time.NewTimer(l.cfg.CheckpointEvery)
+		select {
+		case <-ctx.Done():
+			rest.Stop()
+			return
+		case <-rest.C:
+		}
 	}
-}
-
-func (l *Ledger) open() (all []*cityLog) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, c := range l.logs {
-		all = append(all, c)
-	}
-	return all
 }
 
 // checkpointText is the signed part: origin, size, root hash, a line each (C2SP tlog-checkpoint).
-func checkpointText(origin string, h head) string {
-	return origin + "\n" + strconv.FormatInt(h.size, 10) + "\n" + base64.StdEncoding.EncodeToString(h.root[:]) + "\n"
+func checkpointText(log LogID, h head) string {
+	return log.Origin() + "\n" + strconv.FormatInt(h.size, 10) + "\n" + base64.StdEncoding.EncodeToString(h.root[:]) + "\n"
 }
 
 // openCheckpoint reads a checkpoint and takes nothing but the one spelling that we write, signed by one of the keys.
-func openCheckpoint(text []byte, city call.CityID, keys ...string) (head, error) {
+func openCheckpoint(text []byte, log LogID, keys ...string) (head, error) {
 	known := make([]note.Verifier, 0, len(keys))
 	for _, k := range keys {
 		v, err := verifier(k)
@@ -148,40 +169,68 @@ func openCheckpoint(text []byte, city call.CityID, keys ...string) (head, error)
 	if err := strict(n, text); err != nil {
 		return head{}, err
 	}
-	return parseCheckpoint(n.Text, city)
+	h, err := parseCheckpoint(n.Text)
+	if err == nil && h.log != log {
+		err = fmt.Errorf("it is of the log %s", h.log)
+	}
+	return h.head, err
 }
 
-// strict refuses further signatures and a second spelling of ours: base64 has spare bits at its end.
+// strict refuses signatures beyond those that were verified and a second spelling of these: base64 has spare bits at its
+// end.
 func strict(n *note.Note, text []byte) error {
 	if len(n.UnverifiedSigs) > 0 {
 		return fmt.Errorf("signature by an unknown key %q", n.UnverifiedSigs[0].Name)
 	}
-	s := n.Sigs[0]
-	if _, err := base64.StdEncoding.Strict().DecodeString(s.Base64); err != nil {
-		return fmt.Errorf("signature: %w", err)
+	again := n.Text + "\n"
+	for _, s := range n.Sigs {
+		if _, err := base64.StdEncoding.Strict().DecodeString(s.Base64); err != nil {
+			return fmt.Errorf("signature: %w", err)
+		}
+		again += "— " + s.Name + " " + s.Base64 + "\n"
 	}
-	if n.Text+"\n— "+s.Name+" "+s.Base64+"\n" != string(text) {
-		return errors.New("more than one signature")
+	if again != string(text) {
+		return errors.New("more signatures than needed")
 	}
 	return nil
 }
 
-func parseCheckpoint(text string, city call.CityID) (head, error) {
+// logHead is a head and whose it is.
+type logHead struct {
+	log LogID
+	head
+}
+
+// parseCheckpoint reads the signed part of a checkpoint.
+func parseCheckpoint(text string) (logHead, error) {
 	lines := strings.Split(text, "\n")
-	if len(lines) != 4 || lines[0] != Origin(city) {
-		return head{}, errors.New("not a checkpoint of this city's ledger")
+	if len(lines) != 4 || !strings.HasPrefix(lines[0], originPrefix) {
+		return logHead{}, errors.New("not a checkpoint of a ledger")
+	}
+	log, err := ParseLogID(strings.TrimPrefix(lines[0], originPrefix))
+	if err != nil {
+		return logHead{}, err
 	}
 	size, err := strconv.ParseInt(lines[1], 10, 64)
 	if err != nil || size < 0 {
-		return head{}, fmt.Errorf("size %q", lines[1])
+		return logHead{}, fmt.Errorf("size %q", lines[1])
 	}
 	root, err := tlog.ParseHash(lines[2])
 	if err != nil {
-		return head{}, fmt.Errorf("root %q: %w", lines[2], err)
+		return logHead{}, fmt.Errorf("root %q: %w", lines[2], err)
 	}
-	h := head{size, root}
-	if checkpointText(lines[0], h) != text {
-		return head{}, errors.New("checkpoint is not spelled as it should be")
+	h := logHead{log, head{size, root}}
+	if checkpointText(log, h.head) != text {
+		return logHead{}, errors.New("checkpoint is not spelled as it should be")
 	}
 	return h, nil
+}
+
+// unsigned reads what a checkpoint says before anybody knows which key must have signed it.
+func unsigned(checkpoint []byte) (logHead, error) {
+	text, _, found := strings.Cut(string(checkpoint), "\n\n")
+	if !found {
+		return logHead{}, errors.New("not a checkpoint")
+	}
+	return parseCheckpoint(text + "\n")
 }

@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/mod/sumdb/tlog"
-
-	"callhall/call"
 )
 
 // maxBatch bounds one commit of one city, in leaves.
@@ -22,71 +20,131 @@ type request struct {
 	done  chan error  // one slot
 }
 
-// cityLog is one city's log. Its one sequencer goroutine (run) gives leaves their places.
+// cityLog is one log. Its one sequencer goroutine (run) gives leaves their places.
 type cityLog struct {
 	ledger *Ledger
-	name   call.CityID
-	key    Key
-	frozen error // set once, before anybody else sees the log
+	id     LogID
 
-	mu     sync.Mutex
+	mu     sync.Mutex // guards these
 	queue  []*request
 	closed bool
+	frozen error
 	wake   chan struct{} // one slot
 
 	edge edge  // owned by run
 	kept int64 // leaves that are durable for sure; owned by run
 	lost bool  // the last commit failed: edge is read again first
 
-	signing sync.Mutex // guards signed
-	signed  signedHead
+	signing   sync.Mutex // guards these
+	ring      ring
+	signed    signedHead
+	witnessed []byte // what the first witness had when the log was opened
+
+	published atomic.Pointer[signedHead] // the last one that the first witness has
 }
 
-// openCity reads the head of a city's log and compares it with the last checkpoint that the witness has.
-func (l *Ledger) openCity(ctx context.Context, city call.CityID) (*cityLog, error) {
-	c := &cityLog{ledger: l, name: city, wake: make(chan struct{}, 1)}
-	size, err := l.store.Size(ctx, city)
+// read reads the head of a log and its keys and compares them with the last checkpoint that the first witness has.
+func (l *Ledger) read(ctx context.Context, id LogID) (*cityLog, error) {
+	c := &cityLog{ledger: l, id: id, wake: make(chan struct{}, 1)}
+	size, err := l.store.Size(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	last, err := l.witness.Last(ctx, city)
-	if err != nil {
+	c.edge.size, c.kept = size, size
+	if c.witnessed, err = l.witness.Last(ctx, id); err != nil {
 		return nil, fmt.Errorf("ask the witness for its last checkpoint: %w", err)
 	}
-	if c.key, err = l.keys.Key(city, size == 0 && last == nil); err != nil {
+	marks, err := l.store.Marked(ctx, id)
+	if err != nil {
 		return nil, err
 	}
-	if c.edge, err = readEdge(ctx, l.store, city, size); err != nil {
+	chain, _ := readChain(id, marks)
+	if c.ring, err = openRing(l.keys, id, chain, size == 0 && c.witnessed == nil); err != nil {
+		return nil, err
+	}
+	if err := l.lostSuccessor(ctx, id); err != nil {
 		return c, err
 	}
-	c.kept = size
-	if last == nil {
-		if size > 0 {
-			l.cfg.Log.Warn("ledger has leaves but the witness has no checkpoint: nothing to compare with", "city", city)
-		}
-		return c, nil
+	if c.edge, err = readEdge(ctx, l.store, id, size); err != nil {
+		return c, err
 	}
-	return c, c.compare(ctx, last)
+	if c.witnessed == nil && size > 0 {
+		l.cfg.Log.Warn("ledger has leaves but the witness has no checkpoint: nothing to compare with", "log", id)
+	}
+	if err := c.compare(ctx, c.witnessed); err != nil {
+		return c, err
+	}
+	return c, c.ring.whole()
 }
 
-// compare holds the log against an earlier checkpoint of ours. Errors: ErrForked.
-func (c *cityLog) compare(ctx context.Context, checkpoint []byte) error {
-	old, err := openCheckpoint(checkpoint, c.name, c.key.Verifier)
+// lostSuccessor looks for checkpoints of a log that should have taken this one's place. Errors: ErrForked.
+func (l *Ledger) lostSuccessor(ctx context.Context, id LogID) error {
+	last, err := l.witness.Last(ctx, id.next())
 	if err != nil {
-		return fmt.Errorf("%w: the witness's checkpoint cannot be read: %w", ErrForked, err)
+		return fmt.Errorf("ask the witness for its last checkpoint of %s: %w", id.next(), err)
 	}
-	if old.size > c.edge.size {
-		return fmt.Errorf("%w: it covered %d leaves, now there are %d", ErrForked, old.size, c.edge.size)
+	if last != nil {
+		return fmt.Errorf("%w: the witness has one of %s, which took its place and is not in the store", ErrForked, id.next())
+	}
+	return nil
+}
+
+// compare holds the log against the checkpoint that the first witness has, or nil. Errors: ErrForked, ErrDamaged.
+func (c *cityLog) compare(ctx context.Context, checkpoint []byte) error {
+	if checkpoint == nil {
+		return nil
+	}
+	old, err := c.contains(ctx, checkpoint, c.ring.verifiers())
+	if err != nil {
+		return err
+	}
+	c.signed = signedHead{size: old.size, text: checkpoint}
+	c.published.Store(&signedHead{size: old.size, text: checkpoint})
+	return nil
+}
+
+// contains checks that the log is a continuation of one that a checkpoint covers. Errors: ErrForked, ErrDamaged.
+func (c *cityLog) contains(ctx context.Context, checkpoint []byte, keys []string) (head, error) {
+	old, err := openCheckpoint(checkpoint, c.id, keys...)
+	if err != nil {
+		return head{}, fmt.Errorf("%w: the witness's checkpoint cannot be read: %w", ErrForked, err)
+	}
+	size, err := c.ledger.store.Size(ctx, c.id)
+	if err != nil {
+		return head{}, err
+	}
+	if old.size > size {
+		return head{}, fmt.Errorf("%w: it covered %d leaves, now there are %d", ErrForked, old.size, size)
 	}
 	root, err := tlog.TreeHash(old.size, c.reader(ctx))
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
+		return head{}, err
 	}
 	if root != old.root {
-		return fmt.Errorf("%w: the first %d leaves are not those that it covered", ErrForked, old.size)
+		return head{}, fmt.Errorf("%w: the first %d leaves are not those that it covered", ErrForked, old.size)
 	}
-	c.signed = signedHead{size: old.size, text: checkpoint}
-	return nil
+	return old, nil
+}
+
+// freeze stops the log: it takes no leaves and signs nothing any more.
+func (c *cityLog) freeze(err error) {
+	c.mu.Lock()
+	first := c.frozen == nil
+	if first {
+		c.frozen = err
+	}
+	c.mu.Unlock()
+	if first {
+		c.ledger.cfg.Log.Error("ledger frozen: keep the store and the checkpoints as they are and find out who changed which",
+			"city", c.id.City(), "log", c.id, "err", err)
+	}
+}
+
+// why says why the log is frozen, or nil.
+func (c *cityLog) why() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.frozen
 }
 
 // add hands an entry to the sequencer and waits for its commit.
@@ -95,8 +153,8 @@ func (c *cityLog) add(ctx context.Context, e entry) error {
 		return err
 	}
 	r := &request{entry: e, done: make(chan error, 1)}
-	if !c.push(r) {
-		return ErrClosed
+	if err := c.push(r); err != nil {
+		return err
 	}
 	select {
 	case err := <-r.done:
@@ -109,15 +167,18 @@ func (c *cityLog) add(ctx context.Context, e entry) error {
 	}
 }
 
-func (c *cityLog) push(r *request) bool {
+func (c *cityLog) push(r *request) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.frozen != nil {
+		return c.frozen
+	}
 	if c.closed {
-		return false
+		return ErrClosed
 	}
 	c.queue = append(c.queue, r)
 	c.signal()
-	return true
+	return nil
 }
 
 func (c *cityLog) signal() {
@@ -173,21 +234,28 @@ func (c *cityLog) take() (batch []*request, closed bool) {
 // the next.
 func (c *cityLog) write(batch []*request) error {
 	ctx := context.Background()
+	if err := c.why(); err != nil {
+		return err
+	}
 	if err := c.recover(ctx); err != nil {
 		return err
 	}
 	b := Batch{From: c.edge.size, Bodies: make([]Body, len(batch))}
 	for i, r := range batch {
 		b.Bodies[i] = Body{Index: c.edge.size, Salt: r.salt, Text: r.body}
+		if r.mark {
+			b.Marks = append(b.Marks, c.edge.size)
+		}
 		c.edge.add(r.hash)
 	}
 	b.Tiles = c.edge.changed()
-	if err := c.ledger.store.Append(ctx, c.name, b); err != nil {
+	if err := c.ledger.store.Append(ctx, c.id, b); err != nil {
 		c.lost = true
 		return err
 	}
 	c.edge.settle()
 	c.kept = c.edge.size
+	c.ledger.grew()
 	return nil
 }
 
@@ -196,14 +264,16 @@ func (c *cityLog) recover(ctx context.Context) error {
 	if !c.lost {
 		return nil
 	}
-	size, err := c.ledger.store.Size(ctx, c.name)
+	size, err := c.ledger.store.Size(ctx, c.id)
 	if err != nil {
 		return err
 	}
 	if size < c.kept {
-		return fmt.Errorf("%w: there were %d leaves, now there are %d", ErrForked, c.kept, size)
+		err := fmt.Errorf("%w: there were %d leaves, now there are %d", ErrForked, c.kept, size)
+		c.freeze(err)
+		return err
 	}
-	e, err := readEdge(ctx, c.ledger.store, c.name, size)
+	e, err := readEdge(ctx, c.ledger.store, c.id, size)
 	if err != nil {
 		return err
 	}
@@ -214,12 +284,12 @@ func (c *cityLog) recover(ctx context.Context) error {
 // reader reads any hash of the stored tree.
 func (c *cityLog) reader(ctx context.Context) tlog.HashReader {
 	return hashReader(func(level int, n int64) ([]byte, error) {
-		return c.ledger.store.Tile(ctx, c.name, level, n)
+		return c.ledger.store.Tile(ctx, c.id, level, n)
 	})
 }
 
 // readEdge reads the right-hand edge of a tree. Errors: ErrDamaged, when a tile is missing or short.
-func readEdge(ctx context.Context, store Store, city call.CityID, size int64) (edge, error) {
+func readEdge(ctx context.Context, store Store, log LogID, size int64) (edge, error) {
 	e := edge{size: size}
 	for level, count := 0, size; count > 0; level, count = level+1, count/tileWidth {
 		width := count % tileWidth
@@ -227,7 +297,7 @@ func readEdge(ctx context.Context, store Store, city call.CityID, size int64) (e
 			e.tails = append(e.tails, nil)
 			continue
 		}
-		data, err := store.Tile(ctx, city, level, count/tileWidth)
+		data, err := store.Tile(ctx, log, level, count/tileWidth)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return edge{}, err
 		}

@@ -12,47 +12,98 @@ import (
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
-
-	"callhall/call"
 )
 
-// Key signs one city's checkpoints.
+// Key signs one log's checkpoints.
 type Key struct {
 	Signer   note.Signer
 	Verifier string // the public half, to be given to everybody
 }
 
-// Keys has the signing key of each city.
+// Keys has the signing key of each log, and the next one while it is being changed (Rotate). What follows what is in
+// the log itself: Keys need not remember old ones.
 type Keys interface {
-	// Key returns the city's key; if there is none it makes one when make is true and fails otherwise.
-	Key(city call.CityID, make bool) (Key, error)
+	// Key returns the log's key; if there is none it makes one when make is true and fails otherwise. Errors: ErrNoKey.
+	Key(log LogID, make bool) (Key, error)
+	// Next makes the key that is to follow and keeps it beside the present one, durable when it returns. One that was
+	// made before and never promoted is forgotten.
+	Next(log LogID) (Key, error)
+	// Promote puts the next key in the place of the present one, which is destroyed. Errors: ErrNoKey, when the next key
+	// is not the one with this public half.
+	Promote(log LogID, verifier string) error
 }
 
 // ErrNoKey says that a ledger with leaves has lost its signing key.
 var ErrNoKey = errors.New("ledger: the signing key is missing; put the key file back from its backup")
 
-// KeyDir keeps each city's Ed25519 key in a file of its own, CITY.ledger-key, for this user alone.
+// KeyDir keeps each log's Ed25519 key in a file of its own for this user alone: CITY.ledger-key, and while the key is
+// being changed CITY.ledger-key.next; of a city's n-th log CITY@n.ledger-key.
 type KeyDir string
 
 // Key implements Keys.
-func (dir KeyDir) Key(city call.CityID, create bool) (Key, error) {
-	if !cityName.MatchString(string(city)) {
-		return Key{}, fmt.Errorf("%w: %q is not a city's name", ErrRefused, city)
+func (dir KeyDir) Key(log LogID, create bool) (Key, error) {
+	if _, err := ParseLogID(string(log)); err != nil {
+		return Key{}, err
 	}
-	path := filepath.Join(string(dir), string(city)+".ledger-key")
-	text, err := readKeyFile(path)
+	path := dir.file(log)
+	k, err := loadKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if !create {
 			return Key{}, fmt.Errorf("%w: %s", ErrNoKey, path)
 		}
-		text, err = makeKey(path, Origin(city))
+		return dir.make(log, path)
 	}
+	return k, keyError(log, err)
+}
+
+// Next implements Keys.
+func (dir KeyDir) Next(log LogID) (Key, error) { return dir.make(log, dir.file(log)+nextSuffix) }
+
+// Promote implements Keys. Either key is whole at any moment.
+func (dir KeyDir) Promote(log LogID, verifier string) error {
+	path := dir.file(log)
+	k, err := loadKey(path + nextSuffix)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && k.Verifier != verifier {
+		return fmt.Errorf("%w: the log goes on with another than %s has", ErrNoKey, path)
+	}
+	if err == nil {
+		err = os.Rename(path+nextSuffix, path)
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	return keyError(log, err)
+}
+
+const nextSuffix = ".next"
+
+func (dir KeyDir) file(log LogID) string {
+	return filepath.Join(string(dir), log.FileName()+".ledger-key")
+}
+
+func (dir KeyDir) make(log LogID, path string) (Key, error) {
+	if err := makeKey(path, log.Origin()); err != nil {
+		return Key{}, keyError(log, err)
+	}
+	k, err := loadKey(path)
+	return k, keyError(log, err)
+}
+
+func keyError(log LogID, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("ledger key of %s: %w", log, err)
+}
+
+func loadKey(path string) (Key, error) {
+	text, err := readKeyFile(path)
 	if err != nil {
-		return Key{}, fmt.Errorf("ledger key of %s: %w", city, err)
+		return Key{}, err
 	}
 	k, err := parseKey(strings.TrimSpace(string(text)))
 	if err != nil {
-		return Key{}, fmt.Errorf("ledger key of %s in %s: %w", city, path, err)
+		return Key{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return k, nil
 }
@@ -69,16 +120,15 @@ func readKeyFile(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-func makeKey(path, name string) ([]byte, error) {
+func makeKey(path, name string) error {
 	private, _, err := note.GenerateKey(rand.Reader, name)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, err
+		return err
 	}
-	text := []byte(private + "\n")
-	return text, writeFile(path, text, 0o600)
+	return writeFile(path, []byte(private+"\n"), 0o600)
 }
 
 // parseKey reads "PRIVATE+KEY+name+hash+seed" (golang.org/x/mod/sumdb/note) and derives the public half.

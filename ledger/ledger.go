@@ -12,7 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,32 +32,38 @@ var (
 	ErrClosed = errors.New("ledger: closed")
 	// ErrConflict is returned by a store when another process has appended to the same city.
 	ErrConflict = errors.New("ledger: another process appends to this log")
+	// ErrNotFrozen is returned by Succeed for a log that takes leaves.
+	ErrNotFrozen = errors.New("ledger: the log is not frozen")
 	// ErrNotFound says that there is no such leaf, tile or body.
 	ErrNotFound = errors.New("ledger: not found")
 )
 
-// Store keeps the trees and the bodies. Every call names its city; what belongs to one is never seen through another.
+// Store keeps the trees and the bodies. Every call names its log, and with it its city; what belongs to one is never
+// seen through another.
 type Store interface {
-	// Cities lists the cities that have a leaf.
-	Cities(ctx context.Context) ([]call.CityID, error)
-	// Size is how many leaves the city has.
-	Size(ctx context.Context, city call.CityID) (int64, error)
+	// Logs lists the logs that have a leaf.
+	Logs(ctx context.Context) ([]LogID, error)
+	// Size is how many leaves the log has.
+	Size(ctx context.Context, log LogID) (int64, error)
 	// Append writes a batch, whole or not at all, and returns when it is durable. Errors: ErrConflict, when the
-	// city's size is not b.From.
-	Append(ctx context.Context, city call.CityID, b Batch) error
+	// log's size is not b.From.
+	Append(ctx context.Context, log LogID, b Batch) error
 	// Tile returns the hashes of one tile. Errors: ErrNotFound.
-	Tile(ctx context.Context, city call.CityID, level int, n int64) ([]byte, error)
+	Tile(ctx context.Context, log LogID, level int, n int64) ([]byte, error)
 	// Bodies returns up to limit bodies from index from on, in order. Erased ones are left out.
-	Bodies(ctx context.Context, city call.CityID, from int64, limit int) ([]Body, error)
+	Bodies(ctx context.Context, log LogID, from int64, limit int) ([]Body, error)
+	// Marked returns the bodies that their batches marked, in order.
+	Marked(ctx context.Context, log LogID) ([]Body, error)
 	// Erase removes a body and its salt so that no copy stays in the store. Errors: ErrNotFound.
-	Erase(ctx context.Context, city call.CityID, index int64) error
+	Erase(ctx context.Context, log LogID, index int64) error
 }
 
-// Batch is what one commit adds to a city's log.
+// Batch is what one commit adds to a log.
 type Batch struct {
-	From   int64  // the size before
-	Bodies []Body // contiguous from From
-	Tiles  []Tile // every tile that is new or longer than before
+	From   int64   // the size before
+	Bodies []Body  // contiguous from From
+	Tiles  []Tile  // every tile that is new or longer than before
+	Marks  []int64 // leaves that the ledger must find again when it opens the log: those about its keys
 }
 
 // Body is the erasable part of a leaf.
@@ -74,69 +80,95 @@ type Tile struct {
 	Hashes []byte
 }
 
-// Witness is the second place: it keeps checkpoints where the owner of the store cannot change them.
-type Witness interface {
-	// Drop leaves a checkpoint there. It returns when the checkpoint is kept.
-	Drop(ctx context.Context, city call.CityID, checkpoint []byte) error
-	// Last is the newest checkpoint dropped for the city, or nil.
-	Last(ctx context.Context, city call.CityID) ([]byte, error)
-}
-
 // Config has what may be set. Zero values are filled in.
 type Config struct {
-	Cities          []call.CityID // checked at Open besides those that already have leaves
-	CheckpointEvery time.Duration // longest time that a change stays without a checkpoint; default 10 s
+	Cities []call.CityID // checked at Open besides those that already have leaves
+	// Witnesses are told of every checkpoint besides the first one, that Open is given. All of them must have it within
+	// CheckpointEvery; one that fails is alarmed about and tried again, and holds nothing up.
+	Witnesses       []Witness
+	CheckpointEvery time.Duration // longest time that a change stays without a checkpoint, and least between two; default 1 s
 	Now             func() time.Time
 	Log             *slog.Logger
 	Registry        prometheus.Registerer // nil: not counted
 }
 
-// Ledger holds one log per city. It is safe for concurrent use.
+// Ledger holds one log per city that takes leaves, and the frozen ones that came before it. It is safe for concurrent use.
 type Ledger struct {
 	store   Store
 	keys    Keys
 	witness Witness
 	cfg     Config
-	appends prometheus.Gauge
+	metrics metrics
 
 	mu     sync.Mutex
-	logs   map[call.CityID]*cityLog
+	logs   map[call.CityID]*cityLog // of each city the newest
 	closed bool
 
-	stop    context.CancelFunc
-	workers sync.WaitGroup
+	succeeding sync.Mutex    // one Succeed at a time
+	grown      chan struct{} // one slot: a log has leaves that no checkpoint covers
+	posts      []*post
+	stop       context.CancelFunc
+	workers    sync.WaitGroup
 }
 
-// Open checks every city's log against the last checkpoint of the witness and starts taking leaves. A city whose log
-// does not agree is frozen, reported at Error and in Frozen; the others go on. The caller closes the ledger before the
-// store.
+// Open checks every city's log against the last checkpoints of the witnesses and starts taking leaves. A log that does
+// not agree is frozen, reported at Error and in Frozen; the others go on. The first witness must answer; any other that
+// does not is asked again later. The caller closes the ledger before the store.
 func Open(ctx context.Context, store Store, keys Keys, witness Witness, cfg Config) (*Ledger, error) {
-	l := &Ledger{store: store, keys: keys, witness: witness, cfg: cfg.filled(), logs: map[call.CityID]*cityLog{}}
-	l.appends = prometheus.NewGauge(prometheus.GaugeOpts{Name: "callhall_ledger_last_append_timestamp_seconds",
-		Help: "When a leaf last became durable, Unix time."})
-	if cfg.Registry != nil {
-		if err := cfg.Registry.Register(l.appends); err != nil {
-			return nil, fmt.Errorf("open ledger: %w", err)
-		}
+	l := &Ledger{store: store, keys: keys, witness: witness, cfg: cfg.filled(), logs: map[call.CityID]*cityLog{},
+		grown: make(chan struct{}, 1)}
+	l.metrics = newMetrics(l)
+	if err := l.metrics.register(cfg.Registry); err != nil {
+		return nil, fmt.Errorf("open ledger: %w", err)
 	}
-	cities, err := store.Cities(ctx)
+	newest, err := l.newest(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("open ledger: list cities: %w", err)
+		return nil, fmt.Errorf("open ledger: %w", err)
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	l.stop = stop
-	for _, city := range append(cities, cfg.Cities...) {
-		if _, err := l.city(ctx, city); err != nil && !frozen(err) {
-			return nil, errors.Join(fmt.Errorf("open ledger of %s: %w", city, err), l.Close())
+	for _, id := range newest {
+		if _, err := l.open(ctx, id); err != nil && !frozen(err) {
+			return nil, errors.Join(fmt.Errorf("open ledger %s: %w", id, err), l.Close())
 		}
 	}
 	l.workers.Go(func() { l.checkpoints(background) })
+	l.meet(ctx)
+	for _, p := range l.posts {
+		l.workers.Go(func() { p.run(background) })
+	}
 	return l, nil
+}
+
+// newest lists the newest log of each city that has leaves or is configured.
+func (l *Ledger) newest(ctx context.Context) ([]LogID, error) {
+	found, err := l.store.Logs(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list logs: %w", err)
+	}
+	for _, city := range l.cfg.Cities {
+		found = append(found, logID(city, 1))
+	}
+	last := map[call.CityID]LogID{}
+	for _, id := range found {
+		if _, err := ParseLogID(string(id)); err != nil {
+			return nil, err
+		}
+		if id.number() > last[id.City()].number() || last[id.City()] == "" {
+			last[id.City()] = id
+		}
+	}
+	var ids []LogID
+	for _, id := range last {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids, nil
 }
 
 func (c Config) filled() Config {
 	if c.CheckpointEvery <= 0 {
-		c.CheckpointEvery = 10 * time.Second
+		c.CheckpointEvery = time.Second
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -149,45 +181,52 @@ func (c Config) filled() Config {
 
 func frozen(err error) bool { return errors.Is(err, ErrForked) || errors.Is(err, ErrDamaged) }
 
-// cityName is what a city may be called: it becomes part of a checkpoint's origin and of file names.
-var cityName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
-
-// city returns the city's log, opening it the first time. Errors: ErrForked, ErrDamaged, and those of store and keys.
+// city returns the city's log that takes leaves, opening it the first time. Errors: ErrForked, ErrDamaged, and those of
+// store and keys; a frozen log comes with its error.
 func (l *Ledger) city(ctx context.Context, city call.CityID) (*cityLog, error) {
 	l.mu.Lock()
+	c := l.logs[city]
+	l.mu.Unlock()
+	if c != nil {
+		return c, c.why()
+	}
+	return l.open(ctx, logID(city, 1))
+}
+
+// open opens a log as the newest of its city, if there is none yet.
+func (l *Ledger) open(ctx context.Context, id LogID) (*cityLog, error) {
+	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c, ok := l.logs[city]; ok {
-		return c, c.frozen
+	if c, ok := l.logs[id.City()]; ok {
+		return c, c.why()
 	}
 	if l.closed {
 		return nil, ErrClosed
 	}
-	if !cityName.MatchString(string(city)) {
-		return nil, fmt.Errorf("%w: %q is not a city's name", ErrRefused, city)
+	if _, err := ParseLogID(string(id)); err != nil {
+		return nil, err
 	}
-	c, err := l.openCity(ctx, city)
+	c, err := l.read(ctx, id)
 	if err != nil && !frozen(err) {
 		return nil, err
 	}
-	l.logs[city] = c
+	l.logs[id.City()] = c
+	l.start(c)
 	if err != nil {
-		c.frozen = err
-		l.cfg.Log.Error("ledger frozen: keep the store and the checkpoints as they are and find out who changed which",
-			"city", city, "err", err)
-		return c, err
+		c.freeze(err)
 	}
-	l.workers.Go(c.run)
-	return c, nil
+	return c, err
 }
 
-// Frozen says which cities take no leaves, and why.
+// start lets a log take leaves. The caller holds l.mu.
+func (l *Ledger) start(c *cityLog) { l.workers.Go(c.run) }
+
+// Frozen says which cities take no leaves, and why. Succeed opens a log in the place of a frozen one.
 func (l *Ledger) Frozen() map[call.CityID]error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	all := map[call.CityID]error{}
-	for city, c := range l.logs {
-		if c.frozen != nil {
-			all[city] = c.frozen
+	for _, c := range l.current() {
+		if err := c.why(); err != nil {
+			all[c.id.City()] = err
 		}
 	}
 	return all
@@ -205,19 +244,43 @@ func (l *Ledger) Append(ctx context.Context, city call.CityID, leaf call.Leaf) e
 	if err != nil {
 		return err
 	}
+	return l.append(ctx, c, leaf.Kind, e)
+}
+
+func (l *Ledger) append(ctx context.Context, c *cityLog, kind string, e entry) error {
 	if err := c.add(ctx, e); err != nil {
-		return fmt.Errorf("append %s to the ledger of %s: %w", leaf.Kind, city, err)
+		return fmt.Errorf("append %s to the ledger of %s: %w", kind, c.id, err)
 	}
-	l.appends.Set(float64(l.cfg.Now().UnixMilli()) / 1000)
+	l.metrics.appends.Set(float64(l.cfg.Now().UnixMilli()) / 1000)
 	return nil
 }
 
-// Size is how many leaves of the city are durable.
+// Size is how many leaves of the city's newest log are durable.
 func (l *Ledger) Size(ctx context.Context, city call.CityID) (int64, error) {
-	return l.store.Size(ctx, city)
+	return l.store.Size(ctx, l.currentID(city))
 }
 
-// Close writes what waits, leaves a last checkpoint of each city with the witness, and stops. It may be called twice.
+// currentID is the newest log of a city, without opening it.
+func (l *Ledger) currentID(city call.CityID) LogID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c, ok := l.logs[city]; ok {
+		return c.id
+	}
+	return logID(city, 1)
+}
+
+// current lists the newest log of each city.
+func (l *Ledger) current() (all []*cityLog) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.logs {
+		all = append(all, c)
+	}
+	return all
+}
+
+// Close writes what waits, leaves a last checkpoint of each city with the witnesses, and stops. It may be called twice.
 func (l *Ledger) Close() error {
 	l.mu.Lock()
 	if l.closed {
@@ -225,11 +288,8 @@ func (l *Ledger) Close() error {
 		return nil
 	}
 	l.closed = true
-	logs := make([]*cityLog, 0, len(l.logs))
-	for _, c := range l.logs {
-		logs = append(logs, c)
-	}
 	l.mu.Unlock()
+	logs := l.current()
 	for _, c := range logs {
 		c.close()
 	}
@@ -239,5 +299,9 @@ func (l *Ledger) Close() error {
 	for _, c := range logs {
 		errs = append(errs, c.drop(context.Background()))
 	}
+	for _, p := range l.posts {
+		p.last(context.Background())
+	}
+	l.metrics.unregister(l.cfg.Registry)
 	return errors.Join(errs...)
 }

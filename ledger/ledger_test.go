@@ -323,7 +323,7 @@ func TestReopenedLedgerGoesOn(t *testing.T) {
 		verify(t, export(t, l, city), ledger.Options{Since: last})
 		closed()
 		var err error
-		if last, err = p.witness().Last(t.Context(), city); err != nil || last == nil {
+		if last, err = p.witness().Last(t.Context(), ledger.LogID(city)); err != nil || last == nil {
 			t.Fatalf("no checkpoint with the witness after close: %v", err)
 		}
 	}
@@ -397,12 +397,12 @@ type telling struct {
 	dropped chan []byte
 }
 
-func (w telling) Drop(ctx context.Context, c call.CityID, checkpoint []byte) error {
+func (w telling) Drop(ctx context.Context, s ledger.Signed) error {
 	select {
-	case w.dropped <- checkpoint:
+	case w.dropped <- s.Text:
 	case <-ctx.Done():
 	}
-	return w.WitnessDir.Drop(ctx, c, checkpoint)
+	return w.WitnessDir.Drop(ctx, s)
 }
 
 func TestCheckpointsReachTheWitnessWhileRunning(t *testing.T) {
@@ -503,7 +503,7 @@ func TestKilledProcessKeepsWhatWasAppended(t *testing.T) {
 	}
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
-	last, err := p.witness().Last(t.Context(), city)
+	last, err := p.witness().Last(t.Context(), ledger.LogID(city))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -558,7 +558,7 @@ type doubtful struct {
 
 var errDoubt = errors.New("the disk did not say")
 
-func (d *doubtful) Append(ctx context.Context, c call.CityID, b ledger.Batch) error {
+func (d *doubtful) Append(ctx context.Context, c ledger.LogID, b ledger.Batch) error {
 	d.n++
 	switch d.n % 3 {
 	case 0:

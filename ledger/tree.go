@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"errors"
+	"fmt"
 	"math/bits"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -67,7 +69,7 @@ func tileRoot(data []byte) tlog.Hash {
 	return hashes[0]
 }
 
-// hashReader finds stored hashes in tiles, reading each tile once per call.
+// hashReader finds stored hashes in tiles, reading each tile once per call. Errors: ErrDamaged, and those of tile.
 func hashReader(tile func(level int, n int64) ([]byte, error)) tlog.HashReader {
 	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		type at struct {
@@ -81,14 +83,16 @@ func hashReader(tile func(level int, n int64) ([]byte, error)) tlog.HashReader {
 			data, ok := read[at{t.L, t.N}]
 			if !ok {
 				var err error
-				if data, err = tile(t.L, t.N); err != nil {
+				if data, err = tile(t.L, t.N); errors.Is(err, ErrNotFound) {
+					return nil, fmt.Errorf("%w: tile %d/%d is missing", ErrDamaged, t.L, t.N)
+				} else if err != nil {
 					return nil, err
 				}
 				read[at{t.L, t.N}] = data
 			}
 			var err error
 			if hashes[i], err = tlog.HashFromTile(t, data, x); err != nil {
-				return nil, err
+				return nil, fmt.Errorf("%w: tile %d/%d: %w", ErrDamaged, t.L, t.N, err)
 			}
 		}
 		return hashes, nil

@@ -7,209 +7,183 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
-
-	"golang.org/x/mod/sumdb/tlog"
+	"slices"
 
 	"callhall/call"
 )
 
-// ErrInvalid says that an export is not a true copy of a log that its checkpoint covers, or that the log contradicts
-// the earlier checkpoint given as Options.Since.
+// ErrInvalid says that an export or a proof is not a true copy of a log that its checkpoint covers, that the log
+// contradicts the earlier checkpoint given as Options.Since, or that a leaf does not come out as it says.
 var ErrInvalid = errors.New("ledger: the export does not verify")
 
 // maxLine bounds one line of an export, in bytes.
 const maxLine = 2*maxBody + 4096
 
+// maxKeys bounds how often a log's key may have changed.
+const maxKeys = 10_000
+
 // Options say what a verifier holds from elsewhere. Without any, only the export's agreement with itself is checked:
 // whoever has the signing key could have written a whole new log.
 type Options struct {
 	Since []byte // a checkpoint kept earlier: finds truncation and rewriting
-	Key   string // the city's verifier key, got another way than with the export
+	Key   string // one of the verifier keys that the log, or one before it, has had, got another way than with the export
+	// Check decides a leaf again from its facts; nil: none is. An error is a leaf that does not come out as it says, but
+	// one that wraps Unknown only tells that Check does not know the rules of that time: such leaves are counted.
+	Check   func(call.Leaf) error
+	Decides []string // the kinds of leaf that Check knows; none: all
+	Unknown error
 }
 
-// Report is what Verify found.
-type Report struct {
-	City        call.CityID      `json:"city"`
-	Leaves      int64            `json:"leaves"`
-	Erased      int64            `json:"erased"`      // leaves without a body
-	Unexplained int64            `json:"unexplained"` // of those, how many no leaf of KindErased names
-	Root        tlog.Hash        `json:"root"`
-	Since       int64            `json:"since"`     // leaves that the earlier checkpoint covered
-	Anchored    bool             `json:"anchored"`  // held against Options.Since
-	KeyKnown    bool             `json:"key_known"` // signed by Options.Key
-	Kinds       map[string]int64 `json:"kinds"`
-}
-
-// String says in a sentence how far the result reaches.
-func (r Report) String() string {
-	if !r.Anchored {
-		return fmt.Sprintf("%d leaves of %s: self-consistent only (give an earlier checkpoint to find rewriting)", r.Leaves, r.City)
-	}
-	return fmt.Sprintf("%d leaves of %s: verified, nothing changed or removed since the checkpoint over %d", r.Leaves, r.City, r.Since)
-}
-
-// Verify reads an export from beginning to end and needs nothing else: no store, no network. Any changed bit, any
-// missing or added line is found. Errors: ErrInvalid, wrapped with the line, and those of r.
+// Verify reads an export or a file with a proof from beginning to end and needs nothing else: no store, no network. Any
+// changed bit, any missing or added line of an export is found. Errors: ErrInvalid, wrapped with the line, and those of r.
 func Verify(r io.Reader, opts Options) (Report, error) {
-	v := verification{lines: bufio.NewReaderSize(r, maxLine), opts: opts, erased: map[int64]bool{}}
+	v := verification{lines: bufio.NewReaderSize(r, maxLine), opts: opts}
 	v.report.Kinds = map[string]int64{}
+	if start, _ := v.lines.Peek(len(`{"export":`)); isProof(start) {
+		file, err := io.ReadAll(io.LimitReader(v.lines, maxProof+1))
+		if err != nil {
+			return Report{}, err
+		}
+		return CheckProof(file, opts)
+	}
 	err := v.run()
-	v.report.Unexplained = int64(len(v.erased))
 	return v.report, err
 }
 
 type verification struct {
 	lines  *bufio.Reader
+	read   int64 // lines
 	opts   Options
+	since  *logHead // the earlier checkpoint, not yet known to be signed
 	report Report
-	tree   frontier
-	goal   head           // of the export's checkpoint
-	since  *head          // of the earlier one
-	erased map[int64]bool // leaves without body, not explained yet
 }
 
 func (v *verification) run() error {
-	if err := v.header(); err != nil {
-		return err
+	if v.opts.Since != nil {
+		s, err := unsigned(v.opts.Since)
+		if err != nil {
+			return fmt.Errorf("%w: the earlier checkpoint: %w", ErrInvalid, err)
+		}
+		v.since = &s
 	}
-	if err := v.anchor(); err != nil { // an earlier checkpoint over nothing
-		return err
-	}
-	for v.tree.size < v.goal.size {
-		if err := v.leaf(); err != nil {
+	for before, first := (*succession)(nil), true; first || before != nil; first = false {
+		s, err := v.part(before)
+		if s != nil {
+			v.report.Unexplained += int64(len(s.erased))
+		}
+		if err != nil {
 			return err
 		}
-		if err := v.anchor(); err != nil {
-			return err
-		}
-	}
-	v.report.Leaves, v.report.Root = v.tree.size, v.tree.root()
-	if v.report.Root != v.goal.root {
-		return fmt.Errorf("%w: the leaves are not those that its checkpoint covers", ErrInvalid)
+		before = s.before
 	}
 	if _, err := v.lines.ReadByte(); err == nil {
 		return fmt.Errorf("%w: more lines than its checkpoint covers", ErrInvalid)
 	} else if !errors.Is(err, io.EOF) {
 		return err
 	}
+	return v.trusted()
+}
+
+// trusted checks that what the verifier holds from elsewhere came up.
+func (v *verification) trusted() error {
+	if v.opts.Key != "" && !v.report.KeyKnown {
+		return fmt.Errorf("%w: its keys: nothing leads from the key %q to the one that signed it", ErrInvalid, v.opts.Key)
+	}
+	if v.since != nil && !v.report.Anchored {
+		return fmt.Errorf("%w: the earlier checkpoint is of %s, which this export does not have", ErrInvalid, v.since.log)
+	}
 	return nil
 }
 
-// header reads the first line and the earlier checkpoint.
-func (v *verification) header() error {
-	var h exportHeader
-	if err := v.line(&h); err != nil {
-		return err
+// part reads one log: the newest, or a frozen one that another succeeded.
+func (v *verification) part(by *succession) (*part, error) {
+	s, err := v.begin(by)
+	if err != nil || s.by != nil && s.by.found.what != "" {
+		if err == nil {
+			s.unreadable()
+		}
+		return s, err
 	}
-	if h.Export != exportVersion {
-		return fmt.Errorf("%w: its version is %q", ErrInvalid, h.Export)
+	if err := s.pass(); err != nil { // a checkpoint over nothing
+		return s, err
 	}
-	v.report.City = h.City
-	keys := h.Keys
-	if v.opts.Key != "" {
-		keys, v.report.KeyKnown = []string{v.opts.Key}, true
-	}
-	var err error
-	if v.goal, err = openCheckpoint([]byte(h.Checkpoint), h.City, keys...); err != nil {
-		return fmt.Errorf("%w: its checkpoint: %w", ErrInvalid, err)
-	}
-	if _, err = openCheckpoint([]byte(h.Checkpoint), h.City, h.Keys...); err != nil {
-		return fmt.Errorf("%w: its keys: %w", ErrInvalid, err)
-	}
-	return v.readSince(h.City, keys)
-}
-
-func (v *verification) readSince(city call.CityID, keys []string) error {
-	if v.opts.Since == nil {
-		return nil
-	}
-	s, err := openCheckpoint(v.opts.Since, city, keys...)
-	if err != nil {
-		return fmt.Errorf("%w: the earlier checkpoint: %w", ErrInvalid, err)
-	}
-	if s.size > v.goal.size {
-		return fmt.Errorf("%w: truncated: it has %d leaves, the earlier checkpoint covers %d", ErrInvalid, v.goal.size, s.size)
-	}
-	v.since, v.report.Since = &s, s.size
-	return nil
-}
-
-// anchor compares with the earlier checkpoint when as many leaves have been read as it covers.
-func (v *verification) anchor() error {
-	if v.since == nil || v.since.size != v.tree.size {
-		return nil
-	}
-	if v.tree.root() != v.since.root {
-		return fmt.Errorf("%w: rewritten: its first %d leaves are not those that the earlier checkpoint covers", ErrInvalid, v.since.size)
-	}
-	v.report.Anchored = true
-	return nil
-}
-
-// leaf reads one line and adds its hash to the tree.
-func (v *verification) leaf() error {
-	var l exportLine
-	if err := v.line(&l); err != nil {
-		return err
-	}
-	i := v.tree.size
-	if l.I != i {
-		return fmt.Errorf("%w: leaf %d stands where leaf %d should", ErrInvalid, l.I, i)
-	}
-	if l.Hash != nil && (l.Salt != nil || l.Body != nil) {
-		return fmt.Errorf("%w: leaf %d has both a body and a hash", ErrInvalid, i)
-	}
-	if l.Hash != nil {
-		v.report.Erased++
-		v.erased[i] = true
-		v.tree.add(*l.Hash)
-		return nil
-	}
-	city, leaf, err := decode(l.Body)
-	if err != nil {
-		return fmt.Errorf("%w: leaf %d: %w", ErrInvalid, i, err)
-	}
-	if city != v.report.City || len(l.Salt) != saltSize {
-		return fmt.Errorf("%w: leaf %d: it belongs to %q and has a salt of %d bytes", ErrInvalid, i, city, len(l.Salt))
-	}
-	v.note(leaf)
-	v.tree.add(leafHash(l.Salt, l.Body))
-	return nil
-}
-
-// note keeps what the report says of the leaves.
-func (v *verification) note(leaf call.Leaf) {
-	v.report.Kinds[leaf.Kind]++
-	if leaf.Kind == KindErased {
-		if i, err := strconv.ParseInt(leaf.Facts["index"], 10, 64); err == nil {
-			delete(v.erased, i)
+	for s.tree.size < s.goal.size {
+		if err := s.leaf(); err != nil {
+			return s, err
+		}
+		if err := s.pass(); err != nil {
+			return s, err
 		}
 	}
+	return s, s.end()
+}
+
+// begin reads the first line of a part.
+func (v *verification) begin(by *succession) (*part, error) {
+	var h exportHeader
+	if err := v.line(&h); err != nil {
+		return nil, err
+	}
+	s := &part{v: v, by: by, log: h.Log, keys: h.Keys, erased: map[int64]bool{}}
+	if h.Export == exportVersion && h.Log == "" {
+		s.log = LogID(h.City)
+	} else if h.Export != exportVersion2 {
+		return nil, fmt.Errorf("%w: its version is %q", ErrInvalid, h.Export)
+	}
+	if _, err := ParseLogID(string(s.log)); err != nil || s.log.City() != h.City {
+		return nil, fmt.Errorf("%w: the log %q is not one of the city %q", ErrInvalid, s.log, h.City)
+	}
+	if by != nil {
+		return s, s.beginFrozen(h)
+	}
+	return s, s.beginLiving(h)
+}
+
+// text reads one line.
+func (v *verification) text() ([]byte, error) {
+	v.read++
+	text, err := v.lines.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		return nil, fmt.Errorf("%w: line %d is longer than %d bytes", ErrInvalid, v.read, v.lines.Size())
+	}
+	if errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%w: it ends after %d lines", ErrInvalid, v.read-1)
+	}
+	return text, err
 }
 
 // line reads one line into form and takes nothing but the one spelling that Export writes: JSON has many for the same
 // values, and a change from one to another is a change.
 func (v *verification) line(form any) error {
-	text, err := v.lines.ReadSlice('\n')
-	if errors.Is(err, bufio.ErrBufferFull) {
-		return fmt.Errorf("%w: line %d is longer than %d bytes", ErrInvalid, v.tree.size+2, v.lines.Size())
-	}
-	if errors.Is(err, io.EOF) {
-		return fmt.Errorf("%w: it ends after %d leaves", ErrInvalid, v.tree.size)
-	}
+	text, err := v.text()
 	if err != nil {
 		return err
 	}
 	if err := json.Unmarshal(text, form); err != nil {
-		return fmt.Errorf("%w: line %d: %w", ErrInvalid, v.tree.size+2, err)
+		return fmt.Errorf("%w: line %d: %w", ErrInvalid, v.read, err)
 	}
 	var again bytes.Buffer
 	if err := writeLine(&again, form); err != nil {
-		return fmt.Errorf("%w: line %d: %w", ErrInvalid, v.tree.size+2, err)
+		return fmt.Errorf("%w: line %d: %w", ErrInvalid, v.read, err)
 	}
 	if !bytes.Equal(again.Bytes(), text) {
-		return fmt.Errorf("%w: line %d is not spelled as it should be", ErrInvalid, v.tree.size+2)
+		return fmt.Errorf("%w: line %d is not spelled as it should be", ErrInvalid, v.read)
 	}
 	return nil
+}
+
+// decide asks Options.Check.
+func (v *verification) decide(leaf call.Leaf) error {
+	if v.opts.Check == nil || len(v.opts.Decides) > 0 && !slices.Contains(v.opts.Decides, leaf.Kind) {
+		return nil
+	}
+	err := v.opts.Check(leaf)
+	if err != nil && v.opts.Unknown != nil && errors.Is(err, v.opts.Unknown) {
+		v.report.Undecided++
+		return nil
+	}
+	if err == nil {
+		v.report.Decided++
+	}
+	return err
 }

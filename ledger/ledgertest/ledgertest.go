@@ -9,7 +9,6 @@ import (
 	"sync"
 	"testing"
 
-	"callhall/call"
 	"callhall/ledger"
 )
 
@@ -17,7 +16,7 @@ import (
 func TestStore(t *testing.T, open func(*testing.T) ledger.Store) {
 	for name, f := range map[string]func(*testing.T, ledger.Store){
 		"empty": empty, "append": appended, "tiles grow": tilesGrow, "whole or not at all": atomic,
-		"one of many": oneOfMany, "erase": erase, "cities": cities,
+		"one of many": oneOfMany, "erase": erase, "logs": logs, "marks": marks,
 	} {
 		t.Run(name, func(t *testing.T) { f(t, open(t)) })
 	}
@@ -40,9 +39,9 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func size(t *testing.T, s ledger.Store, city call.CityID) int64 {
+func size(t *testing.T, s ledger.Store, log ledger.LogID) int64 {
 	t.Helper()
-	n, err := s.Size(t.Context(), city)
+	n, err := s.Size(t.Context(), log)
 	must(t, err)
 	return n
 }
@@ -143,21 +142,36 @@ func erase(t *testing.T, s ledger.Store) {
 	}
 }
 
-func cities(t *testing.T, s ledger.Store) {
+func logs(t *testing.T, s ledger.Store) {
 	must(t, s.Append(t.Context(), "b", batch(0, 2, 'b')))
 	must(t, s.Append(t.Context(), "a", batch(0, 1, 'a')))
-	list, err := s.Cities(t.Context())
+	list, err := s.Logs(t.Context())
 	must(t, err)
-	if !slices.Equal(list, []call.CityID{"a", "b"}) {
-		t.Errorf("cities %v", list)
+	if !slices.Equal(list, []ledger.LogID{"a", "b"}) {
+		t.Errorf("logs %v", list)
 	}
 	must(t, s.Erase(t.Context(), "a", 0))
 	left, err := s.Bodies(t.Context(), "b", 0, 10)
 	must(t, err)
 	if len(left) != 2 || size(t, s, "a") != 1 || size(t, s, "b") != 2 {
-		t.Errorf("one city's log changed with another's: %v", left)
+		t.Errorf("one log changed with another: %v", left)
 	}
 	if tile, err := s.Tile(t.Context(), "b", 0, 0); err != nil || !bytes.Equal(tile, bytes.Repeat([]byte("b"), 64)) {
-		t.Errorf("one city's tile is another's: %v", err)
+		t.Errorf("one log's tile is another's: %v", err)
+	}
+}
+
+func marks(t *testing.T, s ledger.Store) {
+	b := batch(0, 3, 'x')
+	b.Marks = []int64{2, 0}
+	must(t, s.Append(t.Context(), "a", b))
+	must(t, s.Append(t.Context(), "a/2", batch(0, 1, 'y')))
+	found, err := s.Marked(t.Context(), "a")
+	must(t, err)
+	if len(found) != 2 || found[0].Index != 0 || found[1].Index != 2 || !bytes.Equal(found[1].Text, b.Bodies[2].Text) {
+		t.Errorf("marked are %v", found)
+	}
+	if found, err := s.Marked(t.Context(), "a/2"); err != nil || len(found) != 0 {
+		t.Errorf("another log has marks: %v, %v", found, err)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 
-	"callhall/call"
 	"callhall/ledger"
 	"callhall/sqldb"
 )
@@ -32,26 +31,26 @@ func Open(ctx context.Context, db *sqldb.DB) (*Store, error) {
 	return &Store{db: db}, nil
 }
 
-// Cities implements ledger.Store.
-func (s *Store) Cities(ctx context.Context) (cities []call.CityID, err error) {
+// Logs implements ledger.Store.
+func (s *Store) Logs(ctx context.Context) (logs []ledger.LogID, err error) {
 	rows, err := s.db.QueryContext(ctx, "SELECT city FROM ledger_heads ORDER BY city")
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var city call.CityID
-		if err := rows.Scan(&city); err != nil {
+		var log ledger.LogID
+		if err := rows.Scan(&log); err != nil {
 			return nil, err
 		}
-		cities = append(cities, city)
+		logs = append(logs, log)
 	}
-	return cities, rows.Err()
+	return logs, rows.Err()
 }
 
 // Size implements ledger.Store.
-func (s *Store) Size(ctx context.Context, city call.CityID) (size int64, err error) {
-	err = s.db.QueryRowContext(ctx, "SELECT size FROM ledger_heads WHERE city = ?", city).Scan(&size)
+func (s *Store) Size(ctx context.Context, log ledger.LogID) (size int64, err error) {
+	err = s.db.QueryRowContext(ctx, "SELECT size FROM ledger_heads WHERE city = ?", log).Scan(&size)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}
@@ -59,37 +58,42 @@ func (s *Store) Size(ctx context.Context, city call.CityID) (size int64, err err
 }
 
 // Append implements ledger.Store.
-func (s *Store) Append(ctx context.Context, city call.CityID, b ledger.Batch) error {
+func (s *Store) Append(ctx context.Context, log ledger.LogID, b ledger.Batch) error {
 	return s.db.Commit(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		if err := move(ctx, tx, city, b.From, b.From+int64(len(b.Bodies))); err != nil {
+		if err := move(ctx, tx, log, b.From, b.From+int64(len(b.Bodies))); err != nil {
 			return err
 		}
 		for _, body := range b.Bodies {
 			if _, err := tx.ExecContext(ctx, "INSERT INTO ledger_bodies (city, idx, salt, body) VALUES (?, ?, ?, ?)",
-				string(city), body.Index, body.Salt, string(body.Text)); err != nil {
+				string(log), body.Index, body.Salt, string(body.Text)); err != nil {
 				return fmt.Errorf("write leaf %d: %w", body.Index, err)
 			}
 		}
 		for _, t := range b.Tiles {
 			if _, err := tx.ExecContext(ctx, `INSERT INTO ledger_tiles (city, level, n, hashes) VALUES (?, ?, ?, ?)
 				ON CONFLICT (city, level, n) DO UPDATE SET hashes = excluded.hashes`,
-				string(city), t.Level, t.N, t.Hashes); err != nil {
+				string(log), t.Level, t.N, t.Hashes); err != nil {
 				return fmt.Errorf("write tile %d/%d: %w", t.Level, t.N, err)
+			}
+		}
+		for _, index := range b.Marks {
+			if _, err := tx.ExecContext(ctx, "INSERT INTO ledger_marks (city, idx) VALUES (?, ?)", string(log), index); err != nil {
+				return fmt.Errorf("mark leaf %d: %w", index, err)
 			}
 		}
 		return nil
 	})
 }
 
-// move raises the city's size, if it still is what the batch was made for.
-func move(ctx context.Context, tx *sqldb.Tx, city call.CityID, from, to int64) error {
+// move raises the log's size, if it still is what the batch was made for.
+func move(ctx context.Context, tx *sqldb.Tx, log ledger.LogID, from, to int64) error {
 	if from == 0 {
 		if _, err := tx.ExecContext(ctx, "INSERT INTO ledger_heads (city, size) VALUES (?, 0) ON CONFLICT (city) DO NOTHING",
-			string(city)); err != nil {
+			string(log)); err != nil {
 			return err
 		}
 	}
-	done, err := tx.ExecContext(ctx, "UPDATE ledger_heads SET size = ? WHERE city = ? AND size = ?", to, string(city), from)
+	done, err := tx.ExecContext(ctx, "UPDATE ledger_heads SET size = ? WHERE city = ? AND size = ?", to, string(log), from)
 	if err != nil {
 		return err
 	}
@@ -100,9 +104,9 @@ func move(ctx context.Context, tx *sqldb.Tx, city call.CityID, from, to int64) e
 }
 
 // Tile implements ledger.Store.
-func (s *Store) Tile(ctx context.Context, city call.CityID, level int, n int64) (hashes []byte, err error) {
+func (s *Store) Tile(ctx context.Context, log ledger.LogID, level int, n int64) (hashes []byte, err error) {
 	err = s.db.QueryRowContext(ctx, "SELECT hashes FROM ledger_tiles WHERE city = ? AND level = ? AND n = ?",
-		city, level, n).Scan(&hashes)
+		log, level, n).Scan(&hashes)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, ledger.ErrNotFound
 	}
@@ -110,9 +114,19 @@ func (s *Store) Tile(ctx context.Context, city call.CityID, level int, n int64) 
 }
 
 // Bodies implements ledger.Store.
-func (s *Store) Bodies(ctx context.Context, city call.CityID, from int64, limit int) (bodies []ledger.Body, err error) {
-	rows, err := s.db.QueryContext(ctx,
-		"SELECT idx, salt, body FROM ledger_bodies WHERE city = ? AND idx >= ? ORDER BY idx LIMIT ?", city, from, limit)
+func (s *Store) Bodies(ctx context.Context, log ledger.LogID, from int64, limit int) ([]ledger.Body, error) {
+	return s.bodies(ctx, "SELECT idx, salt, body FROM ledger_bodies WHERE city = ? AND idx >= ? ORDER BY idx LIMIT ?",
+		string(log), from, limit)
+}
+
+// Marked implements ledger.Store.
+func (s *Store) Marked(ctx context.Context, log ledger.LogID) ([]ledger.Body, error) {
+	return s.bodies(ctx, "SELECT idx, salt, body FROM ledger_marks JOIN ledger_bodies USING (city, idx) WHERE city = ? ORDER BY idx",
+		string(log))
+}
+
+func (s *Store) bodies(ctx context.Context, query string, args ...any) (bodies []ledger.Body, err error) {
+	rows, err := s.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -129,9 +143,9 @@ func (s *Store) Bodies(ctx context.Context, city call.CityID, from int64, limit 
 
 // Erase implements ledger.Store. When a reader keeps the log of old pages busy the body leaves it with the next Erase,
 // or when SQLite reuses the log.
-func (s *Store) Erase(ctx context.Context, city call.CityID, index int64) error {
+func (s *Store) Erase(ctx context.Context, log ledger.LogID, index int64) error {
 	err := s.db.Commit(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
-		done, err := tx.ExecContext(ctx, "DELETE FROM ledger_bodies WHERE city = ? AND idx = ?", string(city), index)
+		done, err := tx.ExecContext(ctx, "DELETE FROM ledger_bodies WHERE city = ? AND idx = ?", string(log), index)
 		if err != nil {
 			return err
 		}
