@@ -62,10 +62,3 @@ const (
 	SourceFrom        Source = "from"            // only from a trusted trunk that asserted nothing
 	SourceNone        Source = "none"
 )
-
-// Caller is all that leaves Capture: what a call and its record may know.
-type Caller struct {
-	Call    call.ID
-	Status  call.CallerStatus
-	Verstat call.Verstat
-}

@@ -15,8 +15,8 @@ import (
 // maxErasing is how many rows Expire takes at a time.
 const maxErasing = 64
 
-// Expire erases every row and every register's entry that has come to its due time and returns how many it erased. A
-// leaf for each is in the ledger before it goes; if the process dies in between, the next Expire writes that leaf again.
+// Expire erases every row and every register's entry that has come to its due time and returns how many it erased, keys
+// of tokens aside. A leaf for each is in the ledger before it goes; if the process dies in between, the next Expire writes that leaf again.
 // Run it every minute.
 func (v *Vault) Expire(ctx context.Context) (erased int, err error) {
 	now := v.cfg.Now().UTC()
@@ -85,7 +85,7 @@ func (v *Vault) expireEntries(ctx context.Context, city call.CityID, now time.Ti
 		if err := v.eraseEntries(ctx, city, due); err != nil {
 			return erased, err
 		}
-		erased += len(due)
+		erased += len(leaves)
 	}
 }
 

@@ -96,6 +96,25 @@ func (s *memStore) Due(_ context.Context, city call.CityID, now time.Time, limit
 	return due[:min(limit, len(due))], err
 }
 
+func (s *memStore) Rows(_ context.Context, city call.CityID, after call.ID, limit int) (rows []VaultRow, err error) {
+	leave, err := s.enter(true)
+	defer leave()
+	for key, row := range s.rows {
+		if key.city == city && key.call > after {
+			rows = append(rows, row)
+		}
+	}
+	slices.SortFunc(rows, func(a, b VaultRow) int { return cmp.Compare(a.Call, b.Call) })
+	return rows[:min(limit, len(rows))], err
+}
+
+func (s *memStore) EveryEntry(_ context.Context, city call.CityID, kind Kind, id string, limit int) ([]Entry, error) {
+	after := func(a Entry) int { return cmp.Or(cmp.Compare(a.Kind, kind), cmp.Compare(a.ID, id)) }
+	all, err := s.where(func(e Entry) bool { return e.City == city && after(e) > 0 })
+	slices.SortFunc(all, func(a, b Entry) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID)) })
+	return all[:min(limit, len(all))], err
+}
+
 func (s *memStore) Erase(_ context.Context, city call.CityID, ids []call.ID) error {
 	leave, err := s.enter(false)
 	defer leave()

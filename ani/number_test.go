@@ -5,7 +5,6 @@ import (
 	"encoding/gob"
 	"encoding/json"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -14,12 +13,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
-
-	"callhall/call"
 )
 
 const digits = "12125550142"
@@ -164,33 +160,6 @@ func TestSealedNumberOpensAgain(t *testing.T) {
 	var n Number
 	if json.Unmarshal([]byte(`"+12125550142"`), &n) == nil {
 		t.Error("a number was read from text")
-	}
-}
-
-// TestSealBindsTheRow has one key for every city, so that nothing but the seal tells their rows apart.
-func TestSealBindsTheRow(t *testing.T) {
-	key, err := parseKey("00000001 " + strings.Repeat("A", 43) + "=")
-	if err != nil {
-		t.Fatal(err)
-	}
-	row := VaultRow{City: "springfield", Call: "cl_1", Status: call.CallerWithheld, Private: true, CapturedAt: time.Unix(1, 0), DueAt: time.Unix(2, 0)}
-	sealRow(key, &row, seal(digits))
-	if n, err := openRow([]Key{key}, row); err != nil || n.open() != digits {
-		t.Fatalf("%q, %v", n.open(), err)
-	}
-	for name, change := range map[string]func(*VaultRow){
-		"city": func(r *VaultRow) { r.City = "shelbyville" }, "call": func(r *VaultRow) { r.Call = "cl_2" },
-		"status": func(r *VaultRow) { r.Status = call.CallerPresent }, "private": func(r *VaultRow) { r.Private = false },
-		"verstat": func(r *VaultRow) { r.Verstat = call.VerstatPassed }, "source": func(r *VaultRow) { r.Source = SourceFrom },
-		"captured": func(r *VaultRow) { r.CapturedAt = time.Unix(3, 0) }, "due": func(r *VaultRow) { r.DueAt = time.Unix(3, 0) },
-		"seal":  func(r *VaultRow) { r.Sealed = append(slices.Clone(r.Sealed[:20]), make([]byte, len(r.Sealed)-20)...) },
-		"short": func(r *VaultRow) { r.Sealed = r.Sealed[:6] }, "empty": func(r *VaultRow) { r.Sealed = nil },
-	} {
-		changed := row
-		change(&changed)
-		if n, err := openRow([]Key{key}, changed); !errors.Is(err, ErrDamaged) || !n.IsZero() {
-			t.Errorf("%s changed: %q, %v", name, n.open(), err)
-		}
 	}
 }
 

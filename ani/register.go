@@ -46,6 +46,9 @@ type Registers interface {
 	RegisterCities(ctx context.Context, now time.Time) ([]call.CityID, error)
 	// EntriesDue returns up to limit entries of the city that are due at now, longest due first.
 	EntriesDue(ctx context.Context, city call.CityID, now time.Time, limit int) ([]Entry, error)
+	// EveryEntry returns up to limit entries of the city, of every kind, in the order of kind and id, that stand after
+	// the entry after ("" and "" from the first on).
+	EveryEntry(ctx context.Context, city call.CityID, afterKind Kind, afterID string, limit int) ([]Entry, error)
 	// EraseEntries removes entries of a kind so that no copy stays in the store. Those that are not there are no error.
 	EraseEntries(ctx context.Context, city call.CityID, kind Kind, ids []string) error
 }

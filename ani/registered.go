@@ -110,12 +110,9 @@ func (r register[T]) openAll(entries []Entry, err error) ([]kept[T], error) {
 
 // open reads what an entry says.
 func (r register[T]) open(e Entry) (kept[T], error) {
-	keys, err := r.vault.cityKeys(e.City)
-	if err != nil {
-		return kept[T]{}, fmt.Errorf("register %s: open %s: %w", r.kind, e.ID, err)
-	}
 	k := kept[T]{Entry: e}
-	if err := openBody(keys, e, &k.Body); err != nil {
+	err := r.vault.withKeys(e.City, func(keys []Key) error { return openBody(keys, e, &k.Body) })
+	if err != nil {
 		return kept[T]{}, fmt.Errorf("register %s: open %s: %w", r.kind, e.ID, err)
 	}
 	k.Sealed = nil

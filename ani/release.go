@@ -2,23 +2,40 @@ package ani
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"time"
 	"unicode"
 
 	"callhall/call"
 )
 
-// Request asks for a caller's number.
+// Request asks for a caller's number. On what consent or paper it rests, nobody outside this package says: the privacy
+// office fills that in from its registers.
 type Request struct {
 	City      call.CityID
 	Call      call.ID
 	Purpose   Purpose
 	Recipient Recipient
 	Relation  Relation // what the recipient has to do with the call, as the engine knows it, not as they say
-	Consent   Consent
-	Actor     string // who asks: "agent:ana"
-	Case      string // a reference of the recipient's, if any; at most 64 characters and six digits
+	Actor     string   // who asks: "agent:ana"
+	Case      string   // a reference of the recipient's, if any; at most 64 characters and six digits
+	To        string   // which recipient of that kind, as configured: a partner's id; as Case
+
+	grounds
+}
+
+// grounds are what a request rests on.
+type grounds struct {
+	consent Consent
+	process Process
+	reason  string    // a code, as Case
+	ref     string    // the register's entry behind consent or process
+	second  string    // who approved it, another than the actor
+	until   time.Time // by the paper or the consent; zero for the row's time
+	open    bool      // the way to the recipient is neither encrypted nor private (O9)
+	halt    Stop      // what the office holds it for: a cap, a time that is over
 }
 
 // Grant is the answer to a Request.
@@ -26,110 +43,249 @@ type Grant struct {
 	Release call.ReleaseID
 	Ruling
 	Value  Value             // empty unless the decision is FULL or MASK
+	Token  string            // 32 hexadecimal digits; empty unless the decision is TOKEN
 	Status call.CallerStatus // why there is no number, where there is none
+	Until  time.Time         // when the recipient's right to it ends; zero: with the call
+	Words  string            // what goes with it to the recipient: for what it may be used, and that it is not to be passed on
+	Stop   Stop              // what stopped a release that the terms allow
 }
 
 // Denied tells whether nothing was released.
-func (g Grant) Denied() bool { return g.Decision != Full && g.Decision != Mask && g.Decision != Token }
+func (g Grant) Denied() bool { return g.Decision == Deny || g.Decision == "" }
 
-// ErrCase says that a case reference cannot be told from a telephone number, or is too long.
-var ErrCase = errors.New("ani: the case reference is too long or may be a telephone number")
+var (
+	// ErrCase says that a reference cannot be told from a telephone number, or is too long.
+	ErrCase = errors.New("ani: the case reference is too long or may be a telephone number")
+	// ErrSecondPerson says that whoever began something cannot be the one who confirms it.
+	ErrSecondPerson = errors.New("ani: another person than the one who began it must do this")
+	// ErrHandle says that a call-back handle is over, is not this city's, or may not be dialled.
+	ErrHandle = errors.New("ani: the handle cannot be dialled")
+)
 
 // Release decides what of a caller's number one recipient may have for one purpose. Granted or denied, it writes exactly
-// one ledger leaf, which is durable before anything is returned; when the ledger cannot take it nothing is released.
-// An error always comes with a grant that is denied. A call that this city does not have is denied like a withheld
-// number, without an error.
+// one ledger leaf, which is durable before anything is returned; when the ledger cannot take it nothing is released, but
+// for an emergency, whose leaf then waits in the sealed local spool. An error always comes with a grant that is denied. A
+// call that this city does not have is denied like a withheld number, without an error. Errors: ErrCase, ErrSecondPerson,
+// and those of store and ledger.
 func (v *Vault) Release(ctx context.Context, r Request) (Grant, error) {
-	grant, t, row, err := v.decide(ctx, r)
-	if lerr := v.record(ctx, r, t, grant.Ruling, grant.Release, row); lerr != nil {
-		return Grant{Release: grant.Release, Ruling: Ruling{Decision: Deny, Row: lastRow()}, Status: call.CallerUnavailable},
-			fmt.Errorf("release of %s: %w", r.Call, errors.Join(lerr, err))
+	d, err := v.decide(ctx, r)
+	if lerr := v.record(ctx, d); lerr != nil {
+		d.deny("")
+		err = errors.Join(lerr, err)
 	}
-	if err != nil {
-		return grant, fmt.Errorf("release of %s: %w", r.Call, err)
-	}
-	return grant, nil
+	return d.grant(), wrapUnless(err, "release of %s", r.Call)
 }
 
-func lastRow() *Row { return current.unlisted[len(current.unlisted)-1] }
-
-// decide has every way of saying no in it.
-func (v *Vault) decide(ctx context.Context, r Request) (Grant, Tuple, VaultRow, error) {
-	row, number, err := v.read(ctx, r.City, r.Call)
-	t := v.tuple(r, row, !number.IsZero())
-	g := Grant{Release: call.NewReleaseID(), Ruling: Decide(t), Status: row.Status}
-	if err == nil && !plainCase(r.Case) {
-		err = ErrCase
+// Destination returns the number behind a call-back handle, for the Request-URI of the call newCall that the engine places
+// and for nothing else (D09, D10, D49): nobody is shown it. One leaf, of the call that the handle stands for. Errors:
+// ErrHandle, and those of store and ledger.
+func (v *Vault) Destination(ctx context.Context, city call.CityID, handle string, newCall call.ID, by string) (Value, error) {
+	if v.desk == nil {
+		return Value{}, fmt.Errorf("call back for %s: %w", newCall, ErrHandle)
 	}
+	r, err := v.desk.redeem(ctx, city, handle, newCall, by)
 	if err != nil {
-		g.Ruling = Ruling{Decision: Deny, Row: g.Row}
-		return g, t, row, err
+		return Value{}, fmt.Errorf("call back for %s: %w", newCall, err)
 	}
-	g.Value = valueOf(number, g.Decision)
-	return g, t, row, nil
+	d, err := v.decide(ctx, r)
+	if err := errors.Join(err, v.record(ctx, d)); err != nil {
+		return Value{}, fmt.Errorf("call back for %s: %w", newCall, err)
+	}
+	if d.ruling.Decision != Handle && d.ruling.Decision != Full {
+		return Value{}, fmt.Errorf("call back for %s: %w", newCall, ErrHandle)
+	}
+	return valueOf(d.who.Number, Full), nil
 }
 
-// read returns the row and its number. What cannot be read, is not there or is past its due time is unavailable, and
-// counts as private.
-func (v *Vault) read(ctx context.Context, city call.CityID, id call.ID) (VaultRow, Number, error) {
-	none := VaultRow{City: city, Call: id, Private: true, Status: call.CallerUnavailable, Verstat: call.VerstatNone, Source: SourceNone}
+// A decision is one request and everything that came of it.
+type decision struct {
+	Request
+	release call.ReleaseID
+	at      time.Time
+	who     held
+	tuple   Tuple
+	ruling  Ruling
+	stop    Stop // why a release that the terms allow is denied
+	token   []byte
+	key     string // of token
+}
+
+// decide finds the caller and decides. With an error the decision is Deny, and is to be recorded all the same.
+func (v *Vault) decide(ctx context.Context, r Request) (decision, error) {
+	h, err := v.find(ctx, r.City, r.Call)
+	d := v.decideHeld(ctx, r, h)
+	switch {
+	case d.stop == StopCase:
+		err = errors.Join(err, ErrCase)
+	case d.stop == StopPersons:
+		err = errors.Join(err, ErrSecondPerson)
+	case !plainCase(r.Case) || !plainCase(r.To) || !plainCase(r.reason):
+		err = errors.Join(err, ErrCase) // denied by the terms before that
+	}
+	return d, err
+}
+
+// find returns the caller of a call: from memory while it goes on, otherwise from the store. A caller who cannot be read,
+// is not there or is past the due time is unavailable and counts as private.
+func (v *Vault) find(ctx context.Context, city call.CityID, id call.ID) (held, error) {
+	if l := v.live.find(city, id); l != nil {
+		return l.held, nil
+	}
+	none := held{Identity: Identity{Private: true, Status: call.CallerUnavailable, Verstat: call.VerstatNone, Source: SourceNone}}
 	row, err := v.store.Get(ctx, city, id)
 	if errors.Is(err, ErrNotFound) || err == nil && !v.cfg.Now().Before(row.DueAt) {
-		return none, Number{}, nil
+		return none, nil
 	}
 	if err != nil {
-		return none, Number{}, err
+		return none, err
 	}
-	keys, err := v.cityKeys(city)
+	h := none
+	err = v.withKeys(city, func(keys []Key) (err error) {
+		h, err = openRow(keys, row)
+		return err
+	})
 	if err != nil {
-		return none, Number{}, err
+		return none, err
 	}
-	n, err := openRow(keys, row)
-	if err != nil {
-		return none, Number{}, err
+	return h, nil
+}
+
+// decideHeld has every way of saying no in it.
+func (v *Vault) decideHeld(ctx context.Context, r Request, h held) decision {
+	d := decision{Request: r, release: call.NewReleaseID(), at: v.cfg.Now(), who: h, tuple: v.tuple(r, h)}
+	d.ruling = Decide(d.tuple)
+	terr := v.addToken(ctx, &d)
+	if d.ruling.Decision == Deny {
+		return d
 	}
-	return row, n, nil
+	switch {
+	case !plainCase(r.Case) || !plainCase(r.To) || !plainCase(r.reason):
+		d.deny(StopCase)
+	case d.ruling.Obliges(TwoPersons) && (r.second == "" || r.second == r.Actor):
+		d.deny(StopPersons)
+	case r.halt != "" && !d.urgent():
+		d.deny(r.halt)
+	case r.open && d.ruling.Decision == Full && !d.urgent():
+		d.deny(StopLink)
+	case terr != nil:
+		d.deny(StopStore)
+	}
+	return d
+}
+
+// deny takes back what the terms allow.
+func (d *decision) deny(why Stop) {
+	d.ruling, d.stop = Ruling{Decision: Deny, Row: d.ruling.Row}, why
+}
+
+// urgent tells whether this is the hand-over to 911, which waits for nothing.
+func (d *decision) urgent() bool {
+	return d.ruling.Decision == Full && d.tuple.Purpose == PurposeEmergency
 }
 
 // tuple is everything that the decision depends on.
-func (v *Vault) tuple(r Request, row VaultRow, held bool) Tuple {
-	profile, ok := v.cfg.Profiles[r.City]
-	if !ok {
-		profile = ProfileCard
+func (v *Vault) tuple(r Request, h held) Tuple {
+	t := Tuple{Purpose: r.Purpose, Recipient: r.Recipient, Relation: r.Relation, Open: !h.Private, Held: !h.Number.IsZero(),
+		Consent: r.consent, Process: r.process, Profile: v.profile(r.City), Tariff: v.cfg.Tariffs[r.City], Verstat: h.Verstat}.listed()
+	t.Protected = v.desk != nil && v.desk.protects(r.City, h.Number, v.cfg.Now())
+	t.Narrowed = v.cfg.Narrow[r.City].Forbids(t)
+	return t
+}
+
+// addToken gives the decision the token by which its leaf is of this number and of no other. Its key belongs to the
+// purpose and dies with its period: what stays in the ledger is then noise. An emergency takes a key that is in memory,
+// or none.
+func (v *Vault) addToken(ctx context.Context, d *decision) (err error) {
+	use := tokenUse(d.tuple.Purpose)
+	if d.who.Number.IsZero() || d.ruling.Decision == Deny {
+		return nil
 	}
-	return Tuple{Purpose: r.Purpose, Recipient: r.Recipient, Open: !row.Private, Held: held, Consent: r.Consent, Process: ProcessNone,
-		Profile: profile, Relation: r.Relation, Verstat: row.Verstat}.listed()
+	if d.urgent() {
+		d.token, d.key = v.knownToken(d.City, use, d.who.Number)
+		return nil
+	}
+	d.token, d.key, err = v.token(ctx, d.City, use, d.who.Number)
+	return err
+}
+
+// grant is what the one who asked gets.
+func (d *decision) grant() Grant {
+	g := Grant{Release: d.release, Ruling: d.ruling, Value: valueOf(d.who.Number, d.ruling.Decision), Status: d.who.Status, Stop: d.stop}
+	if g.Denied() {
+		return g
+	}
+	if g.Decision == Token {
+		g.Token = hex.EncodeToString(d.token)
+	}
+	g.Until, g.Words = d.until(), d.words()
+	return g
+}
+
+// until is when the right to what was released ends; zero is with the call.
+func (d *decision) until() time.Time {
+	if !d.grounds.until.IsZero() {
+		return d.grounds.until
+	}
+	if d.ruling.Row.Expiry == 0 {
+		return time.Time{}
+	}
+	return d.at.Add(d.ruling.Row.Expiry)
+}
+
+// words state O2 to O4 to the recipient.
+func (d *decision) words() string {
+	if !d.ruling.Obliges(NoReuse) {
+		return ""
+	}
+	end := "as long as the call lasts"
+	if until := d.until(); !until.IsZero() {
+		end = "until " + until.UTC().Format(time.RFC3339)
+	}
+	return fmt.Sprintf("Released for %s in call %s only, %s. It may not be used for anything else, kept for longer or passed on.",
+		d.tuple.Purpose, d.Call, end)
 }
 
 // record writes a decision to the ledger: the whole tuple, so that whoever verifies can decide again.
-func (v *Vault) record(ctx context.Context, r Request, t Tuple, ruling Ruling, id call.ReleaseID, row VaultRow) error {
-	err := v.ledger.Append(ctx, r.City, call.Leaf{Kind: KindRelease, At: v.cfg.Now(), Call: r.Call, Actor: r.Actor,
-		Facts: facts(r, t, ruling, id, row)})
-	result := ruling.Decision
+func (v *Vault) record(ctx context.Context, d decision) error {
+	err := v.append(ctx, d)
+	result := d.ruling.Decision
 	if err != nil {
 		result = Deny
 		err = fmt.Errorf("ledger: %w", err)
 	}
-	v.releases.WithLabelValues(string(t.Purpose), string(result)).Inc()
+	v.counts.releases.WithLabelValues(string(d.tuple.Purpose), string(result)).Inc()
 	if result == Deny {
-		v.denied.Inc()
+		v.counts.denied.Inc()
 	}
 	return err
 }
 
-func facts(r Request, t Tuple, ruling Ruling, id call.ReleaseID, row VaultRow) map[string]string {
-	f := t.facts(ruling)
-	f["release"], f["status"], f["source"] = string(id), string(row.Status), string(row.Source)
-	if r.Case != "" {
-		f["case"] = "refused"
-		if plainCase(r.Case) {
-			f["case"] = r.Case
+func (v *Vault) append(ctx context.Context, d decision) error {
+	return v.ledger.Append(ctx, d.City, d.leaf())
+}
+
+func (d *decision) leaf() call.Leaf {
+	f := d.tuple.facts(d.ruling)
+	f["release"], f["status"], f["source"] = string(d.release), string(d.who.Status), string(d.who.Source)
+	put := func(name, value string) {
+		if value != "" {
+			f[name] = value
 		}
 	}
-	if ruling.Decision == Deny && Decide(t).Decision != Deny {
-		f["stopped"] = string(StopCase)
+	put("stopped", string(d.stop))
+	for name, value := range map[string]string{"case": d.Case, "reason": d.reason, "to": d.To} {
+		if !plainCase(value) {
+			value = "refused"
+		}
+		put(name, value)
 	}
-	return f
+	put("ref", d.ref)
+	put("second", d.second)
+	if d.ruling.Decision != Deny && !d.until().IsZero() {
+		put("until", stamp(d.until()))
+	}
+	tokenFacts(f, d.token, d.key)
+	return call.Leaf{Kind: KindRelease, At: d.at, Call: d.Call, Actor: d.Actor, Facts: f}
 }
 
 // plainCase tells whether a reference may stand in the ledger: it could otherwise carry a number out of here.

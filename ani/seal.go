@@ -10,7 +10,9 @@ import (
 // the rest follows.
 const (
 	formRow1  = 1 // a vault's row as the first version wrote it: the number alone
+	formRow2  = 2 // a vault's row: rowblock.go
 	formEntry = 3 // what a register's entry says
+	formLeaf  = 4 // a leaf in the emergency spool
 )
 
 // sealHead is the length of form and key id.
@@ -26,7 +28,7 @@ func sealed(form byte, k Key, plain, bound []byte) []byte {
 	return k.AEAD.Seal(out, out[sealHead:], plain, bound)
 }
 
-// opened is the reverse of sealed. Errors: ErrDamaged.
+// opened is the reverse of sealed. Errors: ErrDamaged, ErrNoKey.
 func opened(form byte, keys []Key, s, bound []byte) ([]byte, error) {
 	if len(s) < sealHead || s[0] != form {
 		return nil, ErrDamaged
@@ -45,37 +47,54 @@ func opened(form byte, keys []Key, s, bound []byte) ([]byte, error) {
 		}
 		return plain, nil
 	}
-	return nil, fmt.Errorf("%w: no key %08x in the key file", ErrDamaged, keyID(s))
+	return nil, fmt.Errorf("%w %08x", ErrNoKey, keyID(s))
 }
 
 // keyID is the key that s was sealed with; s has a head.
 func keyID(s []byte) uint32 { return binary.BigEndian.Uint32(s[1:]) }
 
-// sealRow fills in row.Sealed: under the city's key one block with the length and the digits of the number, so that the
-// size says nothing of it. The rest of the row is bound in.
-func sealRow(k Key, row *VaultRow, n Number) {
-	var block [16]byte
-	block[0] = byte(copy(block[1:], n.open()))
-	row.Sealed = sealed(formRow1, k, block[:], bound(*row))
-	clear(block[:])
+// sealRow fills in row.Sealed: under the city's key one block of a fixed size with all that is personal, so that the size
+// says nothing of it. The rest of the row is bound in.
+func sealRow(k Key, row *VaultRow, h held) {
+	block := h.block()
+	row.Sealed = sealed(formRow2, k, block, bound(2, *row))
+	clear(block)
 }
 
-// openRow gives the number back, zero where the row has none. Errors: ErrDamaged.
-func openRow(keys []Key, row VaultRow) (Number, error) {
-	block, err := opened(formRow1, keys, row.Sealed, bound(row))
+// openRow gives back what the row holds, in either form. Errors: ErrDamaged, ErrNoKey.
+func openRow(keys []Key, row VaultRow) (held, error) {
+	if len(row.Sealed) > 0 && row.Sealed[0] == formRow1 {
+		return openRow1(keys, row)
+	}
+	block, err := opened(formRow2, keys, row.Sealed, bound(2, row))
 	if err != nil {
-		return Number{}, err
+		return held{}, err
 	}
+	defer clear(block)
+	h := held{Identity: Identity{Status: row.Status, Verstat: row.Verstat, Private: row.Private}}
+	return h, h.read(block)
+}
+
+// openRow1 reads a row of the first version: a length and the digits, in 16 bytes.
+func openRow1(keys []Key, row VaultRow) (held, error) {
+	block, err := opened(formRow1, keys, row.Sealed, bound(1, row))
+	if err != nil {
+		return held{}, err
+	}
+	defer clear(block)
 	if len(block) != 16 || block[0] > maxDigits {
-		return Number{}, ErrDamaged
+		return held{}, ErrDamaged
 	}
-	n := seal(string(block[1 : 1+block[0]]))
-	clear(block)
-	return n, nil
+	h := held{Identity: Identity{Number: seal(string(block[1 : 1+block[0]])), Status: row.Status, Verstat: row.Verstat,
+		Source: row.Source, Private: row.Private}}
+	if h.Private {
+		h.Privacy = PrivacyID // those rows did not keep which values there were
+	}
+	return h, nil
 }
 
 // bound is everything in a row but the seal itself.
-func bound(row VaultRow) []byte {
-	return fmt.Appendf(nil, "callhall vault row v1 %q %q %q %q %q %t %d %d", row.City, row.Call, row.Status, row.Verstat,
+func bound(version int, row VaultRow) []byte {
+	return fmt.Appendf(nil, "callhall vault row v%d %q %q %q %q %q %t %d %d", version, row.City, row.Call, row.Status, row.Verstat,
 		row.Source, row.Private, row.CapturedAt.UnixNano(), row.DueAt.UnixNano())
 }

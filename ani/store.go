@@ -3,6 +3,7 @@ package ani
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"callhall/call"
@@ -13,8 +14,10 @@ var (
 	ErrNotFound = errors.New("ani: no such call in the vault")
 	// ErrExists says that this call's identity was captured before.
 	ErrExists = errors.New("ani: the call is in the vault already")
-	// ErrDamaged says that a row was changed or that its key is not the city's.
-	ErrDamaged = errors.New("ani: the vault's row does not open with the city's key")
+	// ErrDamaged says that something sealed was changed or that its key is not the city's.
+	ErrDamaged = errors.New("ani: what is sealed does not open with the city's key")
+	// ErrNoKey is the ErrDamaged of something sealed under a key that the city no longer has.
+	ErrNoKey = fmt.Errorf("%w: the key file has no key", ErrDamaged)
 )
 
 // VaultRow is what the vault keeps of one call. Nothing in it is in the clear but what call.Record says too. The seal covers
@@ -22,11 +25,11 @@ var (
 type VaultRow struct {
 	City       call.CityID
 	Call       call.ID
-	Sealed     []byte // version, key id, nonce, AES-256-GCM of the number
+	Sealed     []byte // number, names, who was dialled, where from: seal.go
 	Private    bool
 	Status     call.CallerStatus
 	Verstat    call.Verstat
-	Source     Source
+	Source     Source // of rows of the first version; the others have it sealed
 	CapturedAt time.Time
 	DueAt      time.Time // when it is erased
 }
@@ -43,6 +46,9 @@ type Store interface {
 	Cities(ctx context.Context, now time.Time) ([]call.CityID, error)
 	// Due returns up to limit rows of the city that are due at now, longest due first.
 	Due(ctx context.Context, city call.CityID, now time.Time, limit int) ([]VaultRow, error)
+	// Rows returns up to limit rows of the city, in the order of their calls, that stand after the call after ("" from
+	// the first on).
+	Rows(ctx context.Context, city call.CityID, after call.ID, limit int) ([]VaultRow, error)
 	// Erase removes rows so that no copy stays in the store. Rows that are not there are no error.
 	Erase(ctx context.Context, city call.CityID, ids []call.ID) error
 }

@@ -26,9 +26,13 @@ const (
 
 // Config has what may be set. Zero values are filled in.
 type Config struct {
-	Cities   []call.CityID                 // whose keys are read, or made, at once
-	Profiles map[call.CityID]Profile       // default: ProfileCard
-	Keep     map[call.CityID]time.Duration // default and at most: KeepFor
+	Cities   []call.CityID                     // whose keys are read, or made, at once
+	Profiles map[call.CityID]Profile           // default: ProfileCard; a privacy office (NewOffice) has the last word
+	Narrow   map[call.CityID]Narrowing         // what a city forbids beyond its profile
+	Tariffs  map[call.CityID]bool              // cities that charge for calls
+	Areas    map[call.CityID]map[string]string // area codes of the North American plan to the city's names for areas
+	Keep     map[call.CityID]time.Duration     // default and at most: KeepFor
+	Verifier Verifier                          // nil: signatures are not checked, and the carrier's word counts
 	Now      func() time.Time
 	Log      *slog.Logger
 	Registry prometheus.Registerer // nil: not counted
@@ -36,17 +40,34 @@ type Config struct {
 
 // Vault keeps callers' numbers sealed under their city's key and is the only way to one. It is safe for concurrent use.
 type Vault struct {
-	store    Store
-	ledger   Ledger
-	keys     Keys
-	cfg      Config
-	releases *prometheus.CounterVec
-	denied   prometheus.Counter
+	store  Store
+	ledger Ledger
+	keys   Keys
+	cfg    Config
+	counts *counts
+	desk   counsel // nil: there is no privacy office
 
-	tokens tokenKeys
+	tokens  tokenKeys
+	live    liveCalls
+	dropped droppedCalls
 
 	mu    sync.Mutex
 	known map[call.CityID][]Key // keys read before: a live call needs no key file
+}
+
+// counsel is what the vault asks of the privacy office in the middle of a decision. All but redeem answer from memory.
+type counsel interface {
+	// profile is the city's profile, the narrowest where that is not known.
+	profile(city call.CityID) Profile
+	// protects tells whether the law protects a caller; true where that is not known.
+	protects(city call.CityID, n Number, now time.Time) bool
+	// screens tells whether anybody stands on the city's screening list now.
+	screens(city call.CityID, now time.Time) bool
+	// screened tells whether one of these tokens stands on it.
+	screened(city call.CityID, tokens [][]byte, now time.Time) bool
+	// redeem says what a handle stands for: the request under which the number behind it may be dialled for the call
+	// newCall. Errors: ErrHandle.
+	redeem(ctx context.Context, city call.CityID, handle string, newCall call.ID, by string) (Request, error)
 }
 
 // NewVault returns a vault over store. The caller closes store and ledger after the last call.
@@ -57,16 +78,15 @@ func NewVault(store Store, ledger Ledger, keys Keys, cfg Config) (*Vault, error)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	v := &Vault{store: store, ledger: ledger, keys: keys, cfg: cfg, known: map[call.CityID][]Key{},
-		releases: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "callhall_ani_releases_total",
-			Help: "Decisions about callers' numbers."}, []string{"purpose", "result"}),
-		denied: prometheus.NewCounter(prometheus.CounterOpts{Name: "callhall_ani_denied_reads_total",
-			Help: "Requests for a caller's number that got nothing."}),
-	}
-	if cfg.Registry != nil {
-		if err := errors.Join(cfg.Registry.Register(v.releases), cfg.Registry.Register(v.denied)); err != nil {
-			return nil, fmt.Errorf("vault: %w", err)
+	v := &Vault{store: store, ledger: ledger, keys: keys, cfg: cfg, known: map[call.CityID][]Key{}}
+	for city, n := range cfg.Narrow {
+		if err := n.Check(); err != nil {
+			return nil, fmt.Errorf("vault of %s: %w", city, err)
 		}
+	}
+	var err error
+	if v.counts, err = newCounts(cfg.Registry, v); err != nil {
+		return nil, fmt.Errorf("vault: %w", err)
 	}
 	for _, city := range cfg.Cities {
 		if _, err := v.cityKeys(city); err != nil {
@@ -76,57 +96,26 @@ func NewVault(store Store, ledger Ledger, keys Keys, cfg Config) (*Vault, error)
 	return v, nil
 }
 
-// cityKeys returns the city's keys, the newest last.
-func (v *Vault) cityKeys(city call.CityID) ([]Key, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if keys, ok := v.known[city]; ok {
-		return keys, nil
-	}
-	keys, err := v.keys.Keys(city)
-	if err != nil {
-		return nil, err
-	}
-	v.known[city] = keys
-	return keys, nil
-}
+// Load reads what the last run left: the callers that it dropped. Run it before the first call.
+func (v *Vault) Load(ctx context.Context) error { return v.loadDropped(ctx) }
 
-// newestKey is the key that the city seals with.
-func (v *Vault) newestKey(city call.CityID) (Key, error) {
-	keys, err := v.cityKeys(city)
-	if err != nil {
-		return Key{}, err
-	}
-	return keys[len(keys)-1], nil
-}
+// housekeeping is how often Run looks for what other nodes have written.
+const housekeeping = 5 * time.Second
 
-// Capture reads the caller's identity, seals it into the vault, and writes the decision under which the engine routes
-// the call. Row and leaf join one group commit and both are durable when it returns; until then nothing that depends on
-// the number may leave the engine. A withheld number is kept too, and shown to nobody but by a row that says so.
-// With an error the Caller is still right; only the number is then not to be had later.
-func (v *Vault) Capture(ctx context.Context, city call.CityID, id call.ID, h Headers, trusted bool) (Caller, error) {
-	who := ParseIdentity(h, Trust{Identity: trusted})
-	caller := Caller{Call: id, Status: who.Status, Verstat: who.Verstat}
-	now := v.cfg.Now().UTC()
-	row := VaultRow{City: city, Call: id, Private: who.Private, Status: who.Status, Verstat: who.Verstat, Source: who.Source,
-		CapturedAt: now, DueAt: now.Add(v.keepFor(city))}
-	key, err := v.newestKey(city)
-	if err != nil {
-		return caller, fmt.Errorf("capture the identity of %s: %w", id, err)
+// Run keeps up with the other nodes until ctx ends.
+func (v *Vault) Run(ctx context.Context) {
+	tick := time.NewTicker(housekeeping)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		if err := v.loadDropped(ctx); err != nil && ctx.Err() == nil {
+			v.cfg.Log.Warn("dropped callers of other nodes not read; tried again in seconds", "err", err)
+		}
 	}
-	sealRow(key, &row, who.Number)
-
-	r := Request{City: city, Call: id, Purpose: PurposeRouting, Recipient: RecipientEngine, Actor: "engine", Relation: RelationHandling}
-	t := v.tuple(r, row, !who.Number.IsZero())
-	var put error
-	var writing sync.WaitGroup
-	writing.Go(func() { put = v.store.Put(ctx, row) })
-	err = v.record(ctx, r, t, Decide(t), call.NewReleaseID(), row)
-	writing.Wait()
-	if err := errors.Join(put, err); err != nil {
-		return caller, fmt.Errorf("capture the identity of %s: %w", id, err)
-	}
-	return caller, nil
 }
 
 // keepFor is how long the city keeps a number.
@@ -135,4 +124,37 @@ func (v *Vault) keepFor(city call.CityID) time.Duration {
 		return keep
 	}
 	return KeepFor
+}
+
+// profile is the terms that the city has chosen.
+func (v *Vault) profile(city call.CityID) Profile {
+	if v.desk != nil {
+		return v.desk.profile(city)
+	}
+	if p, ok := v.cfg.Profiles[city]; ok {
+		return p
+	}
+	return ProfileCard
+}
+
+// counts are the vault's metrics. None has a label with more values than the terms have words.
+type counts struct {
+	releases *prometheus.CounterVec
+	denied   prometheus.Counter
+	live     prometheus.GaugeFunc
+}
+
+func newCounts(r prometheus.Registerer, v *Vault) (*counts, error) {
+	c := &counts{
+		releases: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "callhall_ani_releases_total",
+			Help: "Decisions about callers' numbers."}, []string{"purpose", "result"}),
+		denied: prometheus.NewCounter(prometheus.CounterOpts{Name: "callhall_ani_denied_reads_total",
+			Help: "Requests for a caller's number that got nothing."}),
+		live: prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "callhall_ani_live_calls",
+			Help: "Calls whose callers' numbers are kept in memory, sealed."}, func() float64 { return float64(v.live.len()) }),
+	}
+	if r == nil {
+		return c, nil
+	}
+	return c, errors.Join(r.Register(c.releases), r.Register(c.denied), r.Register(c.live))
 }

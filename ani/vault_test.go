@@ -88,10 +88,23 @@ const city, other = call.CityID("springfield"), call.CityID("shelbyville")
 
 var present = ani.Headers{Asserted: []string{`"Ana Gray" <sip:+12125550142@carrier.invalid>`}}
 
+// incoming is a call by a trunk of our trust domain.
+func incoming(c call.CityID, id call.ID, h ani.Headers) ani.Incoming {
+	return ani.Incoming{City: c, Call: id, Headers: h, Trust: ani.Trust{Identity: true}}
+}
+
+// over is a call that was captured and has ended.
+func (f *fixture) over(t testing.TB, c call.CityID, h ani.Headers) call.ID {
+	t.Helper()
+	id := f.capture(t, c, h)
+	f.Over(c, id)
+	return id
+}
+
 func (f *fixture) capture(t testing.TB, c call.CityID, h ani.Headers) call.ID {
 	t.Helper()
 	id := call.NewID()
-	if _, err := f.Capture(t.Context(), c, id, h, true); err != nil {
+	if _, err := f.Capture(t.Context(), incoming(c, id, h)); err != nil {
 		t.Fatal(err)
 	}
 	return id
@@ -120,7 +133,7 @@ func TestCaptureWritesRowAndLeaf(t *testing.T) {
 	id := call.NewID()
 	withheld := present
 	withheld.Privacy = []string{"id"}
-	who, err := f.Capture(t.Context(), city, id, withheld, true)
+	who, err := f.Capture(t.Context(), incoming(city, id, withheld))
 	if err != nil || who.Call != id || who.Status != call.CallerWithheld {
 		t.Fatalf("caller %+v, %v", who, err)
 	}
@@ -138,7 +151,7 @@ func TestCaptureWritesRowAndLeaf(t *testing.T) {
 	if err != nil || !row.Private || !row.DueAt.Equal(f.now.Add(14*24*time.Hour)) {
 		t.Errorf("row %+v, %v", row, err)
 	}
-	if _, err := f.Capture(t.Context(), city, id, present, true); !errors.Is(err, ani.ErrExists) {
+	if _, err := f.Capture(t.Context(), incoming(city, id, present)); !errors.Is(err, ani.ErrExists) {
 		t.Errorf("captured twice: %v", err)
 	}
 }
@@ -186,7 +199,7 @@ func TestReleaseWithoutLedgerIsDenied(t *testing.T) {
 	if !errors.Is(err, f.book.broken) || !g.Denied() || g.Value.Reveal() != "" {
 		t.Errorf("grant %+v, %v", g, err)
 	}
-	if _, err := f.Capture(t.Context(), city, call.NewID(), present, true); !errors.Is(err, f.book.broken) {
+	if _, err := f.Capture(t.Context(), incoming(city, call.NewID(), present)); !errors.Is(err, f.book.broken) {
 		t.Errorf("captured without a ledger: %v", err)
 	}
 	if n := counted(t, f.reg, "callhall_ani_denied_reads_total"); n != 2 {
@@ -255,8 +268,8 @@ func TestCitiesAreApart(t *testing.T) {
 func TestChangedRowDoesNotOpen(t *testing.T) {
 	f := newFixture(t)
 	for _, set := range []string{"private = 0", "status = 'present'", "verstat = 'passed'", "source = 'from'", "due_at = due_at + 1",
-		"captured_at = captured_at + 1", "sealed = substr(sealed, 1, length(sealed) - 1)", "sealed = x''", "sealed = x'02' || substr(sealed, 2)"} {
-		id := f.capture(t, city, ani.Headers{Asserted: present.Asserted, Privacy: []string{"id"}})
+		"captured_at = captured_at + 1", "sealed = substr(sealed, 1, length(sealed) - 1)", "sealed = x''", "sealed = x'09' || substr(sealed, 2)"} {
+		id := f.over(t, city, ani.Headers{Asserted: present.Asserted, Privacy: []string{"id"}})
 		err := f.db.Commit(t.Context(), func(ctx context.Context, tx *sqldb.Tx) error {
 			_, err := tx.ExecContext(ctx, "UPDATE ani_vault SET "+set+" WHERE call = ?", string(id))
 			return err
@@ -274,7 +287,7 @@ func TestExpireErasesAtDueTime(t *testing.T) {
 	f := newFixture(t)
 	var ids []call.ID
 	for range 70 { // more than Expire takes at a time
-		ids = append(ids, f.capture(t, city, present))
+		ids = append(ids, f.over(t, city, present))
 	}
 	f.now = f.now.Add(time.Hour)
 	young := f.capture(t, other, present)
@@ -393,7 +406,7 @@ func BenchmarkCapture(b *testing.B) {
 	b.SetParallelism(32)
 	b.RunParallel(func(p *testing.PB) {
 		for p.Next() {
-			if _, err := f.Capture(context.Background(), city, call.NewID(), present, true); err != nil {
+			if _, err := f.Capture(context.Background(), incoming(city, call.NewID(), present)); err != nil {
 				b.Error(err)
 			}
 		}

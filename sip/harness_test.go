@@ -77,8 +77,10 @@ func (oneEntry) Entry(_ call.TrunkID, dialled string) (Entry, error) {
 
 type noIdentity struct{}
 
-func (noIdentity) Capture(_ context.Context, _ call.CityID, id call.ID, _ ani.Headers, _ bool) (ani.Caller, error) {
-	return ani.Caller{Call: id, Status: call.CallerPresent, Verstat: call.VerstatNone}, nil
+func (noIdentity) Over(call.CityID, call.ID) {}
+
+func (noIdentity) Capture(_ context.Context, in ani.Incoming) (ani.Caller, error) {
+	return ani.Caller{Call: in.Call, Status: call.CallerPresent, Verstat: call.VerstatNone}, nil
 }
 
 type noAgents struct{}

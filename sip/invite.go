@@ -9,6 +9,7 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 
+	"callhall/ani"
 	"callhall/call"
 )
 
@@ -70,16 +71,27 @@ func (s *Server) arrive(ctx context.Context, req *sip.Request, tx sip.ServerTran
 	defer leg.HangUp(call.CauseInternal) // a call that was hung up or lost does not notice
 	leg.ring()
 	headers := identityHeaders(req, trunk.Trust)
-	caller, err := s.deps.Identities.Capture(ctx, entry.City, id, headers, trunk.Trust.Identity)
+	caller, err := s.deps.Identities.Capture(ctx, ani.Incoming{City: entry.City, Call: id, Trunk: trunk.ID, Headers: headers,
+		Trust: trunk.Trust, Dialled: dialledForms(req, entry)})
 	headers.Wipe()
+	defer s.deps.Identities.Over(entry.City, id)
 	if err != nil { // whoever calls is served; their number is then not to be had later
 		s.counts.identitiesLost.Inc()
 		s.log.Error("caller's number not kept", "call", id, "trunk", trunk.ID, "err", err)
 	}
 	s.deps.Switchboard.Take(ctx, call.Arrival{
 		ID: id, City: entry.City, Trunk: trunk.ID, Entry: entry.Number, Queue: entry.Queue, Language: entry.Language,
-		Caller: caller.Status, Verstat: caller.Verstat, At: s.deps.Now(), Leg: leg,
+		Caller: caller.Status, Verstat: caller.Verstat, Attest: caller.Attest, Class: caller.Class, At: s.deps.Now(), Leg: leg,
 	})
+}
+
+// dialledForms are the ways in which a signature may name the number that was dialled.
+func dialledForms(req *sip.Request, entry Entry) []string {
+	forms := []string{entry.Number}
+	if dialled, err := parseDialled(&req.Recipient); err == nil && dialled != entry.Number {
+		forms = append(forms, dialled)
+	}
+	return forms
 }
 
 // offered is the offer that an INVITE brings, nil when it brings none.

@@ -17,7 +17,7 @@ func released(t testing.TB, number string, p ani.Purpose, to ani.Recipient) ani.
 		t.Fatal(err)
 	}
 	id := call.NewID()
-	if _, err := vault.Capture(t.Context(), "demo", id, ani.Headers{Asserted: []string{"<tel:" + number + ">"}}, true); err != nil {
+	if _, err := vault.Capture(t.Context(), ani.Incoming{City: "demo", Call: id, Headers: ani.Headers{Asserted: []string{"<tel:" + number + ">"}}, Trust: ani.Trust{Identity: true}}); err != nil {
 		t.Fatal(err)
 	}
 	grant, err := vault.Release(t.Context(), ani.Request{City: "demo", Call: id, Purpose: p, Recipient: to, Relation: ani.RelationHandling, Actor: "test"})
@@ -54,6 +54,12 @@ func (s *rows) Get(_ context.Context, _ call.CityID, id call.ID) (ani.VaultRow, 
 	defer s.mu.Unlock()
 	return s.rows[id], nil
 }
+
+func (s *rows) Entry(context.Context, call.CityID, ani.Kind, string) (ani.Entry, error) {
+	return ani.Entry{}, ani.ErrNotFound
+}
+
+func (s *rows) Add(context.Context, ani.Entry) error { return nil }
 
 type noLedger struct{}
 

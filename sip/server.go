@@ -109,8 +109,10 @@ type Switchboard interface {
 // Identities keeps callers' numbers.
 type Identities interface {
 	// Capture seals what the headers say of the caller. What it returns has no digits, and is durable. With an error
-	// the Caller is right all the same; only the number is not to be had later.
-	Capture(ctx context.Context, city call.CityID, id call.ID, h ani.Headers, trusted bool) (ani.Caller, error)
+	// the Caller is right all the same, but has no class; the number is then only to be had while the call goes on.
+	Capture(ctx context.Context, in ani.Incoming) (ani.Caller, error)
+	// Over says that a captured call has ended.
+	Over(city call.CityID, id call.ID)
 }
 
 // A Server is Callhall's SIP side: it takes calls from trunks, registers phones and rings them. It is a call.Phones.

@@ -438,10 +438,10 @@ func TestRefusedCallsAreCounted(t *testing.T) {
 }
 
 // A brokenVault cannot keep anything.
-type brokenVault struct{}
+type brokenVault struct{ noIdentity }
 
-func (brokenVault) Capture(_ context.Context, _ call.CityID, id call.ID, _ ani.Headers, _ bool) (ani.Caller, error) {
-	return ani.Caller{Call: id, Status: call.CallerWithheld, Verstat: call.VerstatPassed}, errors.New("disk full")
+func (brokenVault) Capture(_ context.Context, in ani.Incoming) (ani.Caller, error) {
+	return ani.Caller{Call: in.Call, Status: call.CallerWithheld, Verstat: call.VerstatPassed}, errors.New("disk full")
 }
 
 func TestCallerIsServedThoughTheNumberIsNotKept(t *testing.T) {

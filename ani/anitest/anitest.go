@@ -17,9 +17,9 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC)
 // TestStore runs the contract. open returns an empty store; what it needs closed, it registers with t.Cleanup.
 func TestStore(t *testing.T, open func(*testing.T) ani.Store) {
 	for name, f := range map[string]func(*testing.T, ani.Store){
-		"put and get": putAndGet, "put once": putOnce, "cities": cities, "due": due, "erase": erase,
+		"put and get": putAndGet, "put once": putOnce, "cities": cities, "due": due, "rows": rows, "erase": erase,
 		"entries, add and read": entryAddAndRead, "entries, replace": entryReplace, "entries, pages": entryPages, "entries, of a call": entriesOf,
-		"entries, with tokens": entriesWith, "entries, due": entriesDue, "entries, erase": entriesErase, "entries, two at once": entryRace,
+		"entries, with tokens": entriesWith, "entries, due": entriesDue, "entries, erase": entriesErase, "entries, every one": entriesEvery, "entries, two at once": entryRace,
 	} {
 		t.Run(name, func(t *testing.T) { f(t, open(t)) })
 	}
@@ -110,6 +110,24 @@ func due(t *testing.T, s ani.Store) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("due, at most %d: %v, want %v", limit, got, want)
+		}
+	}
+}
+
+func rows(t *testing.T, s ani.Store) {
+	for i, id := range []call.ID{"cl_c", "cl_a", "cl_d", "cl_b"} {
+		must(t, s.Put(t.Context(), row("a", id, noon.Add(time.Duration(i)))))
+	}
+	must(t, s.Put(t.Context(), row("b", "cl_b2", noon)))
+	for after, want := range map[call.ID][]call.ID{"": {"cl_a", "cl_b"}, "cl_b": {"cl_c", "cl_d"}, "cl_bb": {"cl_c", "cl_d"}, "cl_d": nil} {
+		page, err := s.Rows(t.Context(), "a", after, 2)
+		must(t, err)
+		var got []call.ID
+		for _, r := range page {
+			got = append(got, r.Call)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("rows after %q: %v, want %v", after, got, want)
 		}
 	}
 }

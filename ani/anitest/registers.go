@@ -215,3 +215,15 @@ func entriesErase(t *testing.T, s ani.Store) {
 	}
 	must(t, s.Add(t.Context(), entry("a", "k", "1", noon)))
 }
+
+func entriesEvery(t *testing.T, s ani.Store) {
+	for _, e := range []ani.Entry{entry("a", "l", "1", noon), entry("a", "k", "2", noon), entry("a", "k", "1", noon), entry("b", "k", "3", noon)} {
+		must(t, s.Add(t.Context(), e))
+	}
+	got, err := s.EveryEntry(t.Context(), "a", "", "", 2)
+	wantEntries(t, "first page", got, err, "k/1", "k/2")
+	got, err = s.EveryEntry(t.Context(), "a", "k", "2", 2)
+	wantEntries(t, "second page", got, err, "l/1")
+	got, err = s.EveryEntry(t.Context(), "a", "l", "1", 2)
+	wantEntries(t, "after the last", got, err)
+}

@@ -105,6 +105,12 @@ func (s *Store) EntriesDue(ctx context.Context, city call.CityID, now time.Time,
 		string(city), now.UnixNano(), limit)
 }
 
+// EveryEntry implements ani.Registers.
+func (s *Store) EveryEntry(ctx context.Context, city call.CityID, afterKind ani.Kind, afterID string, limit int) ([]ani.Entry, error) {
+	return s.entries(ctx, "SELECT "+entryColumns+" FROM ani_registers WHERE city = ? AND (kind, id) > (?, ?) ORDER BY kind, id LIMIT ?",
+		string(city), string(afterKind), afterID, limit)
+}
+
 // EraseEntries implements ani.Registers, as Erase.
 func (s *Store) EraseEntries(ctx context.Context, city call.CityID, kind ani.Kind, ids []string) error {
 	return s.erase(ctx, func(ctx context.Context, tx *sqldb.Tx) error {

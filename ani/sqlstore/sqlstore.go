@@ -94,9 +94,18 @@ func (s *Store) cities(ctx context.Context, query string, now time.Time) (cities
 }
 
 // Due implements ani.Store.
-func (s *Store) Due(ctx context.Context, city call.CityID, now time.Time, limit int) (due []ani.VaultRow, err error) {
-	rows, err := s.db.QueryContext(ctx, "SELECT "+columns+" FROM ani_vault WHERE city = ? AND due_at <= ? ORDER BY due_at LIMIT ?",
-		city, now.UnixNano(), limit)
+func (s *Store) Due(ctx context.Context, city call.CityID, now time.Time, limit int) ([]ani.VaultRow, error) {
+	return s.rows(ctx, "SELECT "+columns+" FROM ani_vault WHERE city = ? AND due_at <= ? ORDER BY due_at LIMIT ?",
+		string(city), now.UnixNano(), limit)
+}
+
+// Rows implements ani.Store.
+func (s *Store) Rows(ctx context.Context, city call.CityID, after call.ID, limit int) ([]ani.VaultRow, error) {
+	return s.rows(ctx, "SELECT "+columns+" FROM ani_vault WHERE city = ? AND call > ? ORDER BY call LIMIT ?", string(city), string(after), limit)
+}
+
+func (s *Store) rows(ctx context.Context, query string, args ...any) (all []ani.VaultRow, err error) {
+	rows, err := s.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -106,9 +115,9 @@ func (s *Store) Due(ctx context.Context, city call.CityID, now time.Time, limit 
 		if err != nil {
 			return nil, err
 		}
-		due = append(due, row)
+		all = append(all, row)
 	}
-	return due, rows.Err()
+	return all, rows.Err()
 }
 
 // Erase implements ani.Store. The pages are overwritten with zeros (secure_delete); when a reader keeps the write-ahead

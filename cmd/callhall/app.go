@@ -185,6 +185,10 @@ func (a *app) openVault(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := a.vault.Load(ctx); err != nil {
+		return err
+	}
+	a.beside(a.vault.Run)
 	a.beside(a.expireNumbers)
 	return nil
 }

@@ -1,0 +1,107 @@
+package ani
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"callhall/call"
+)
+
+// Incoming is a call as it comes in.
+type Incoming struct {
+	City    call.CityID
+	Call    call.ID
+	Trunk   call.TrunkID
+	Headers Headers
+	Trust   Trust    // what of the headers this trunk is believed
+	Dialled []string // the number dialled, in every form in which a signature may name it
+}
+
+// Caller is all that leaves Capture: what a call, routing and a record may know.
+type Caller struct {
+	Call    call.ID
+	Status  call.CallerStatus
+	Verstat call.Verstat
+	Attest  call.Attestation
+	Class   call.CallerClass
+}
+
+// Verifier checks the signatures of a call (RFC 8224).
+type Verifier interface {
+	// Verify says what the signatures are worth. It may wait for a certificate, for as long as it thinks right. With no
+	// signature that could be checked it answers VerstatNone.
+	Verify(ctx context.Context, s Signed) (call.Verstat, call.Attestation)
+}
+
+// Signed is what a Verifier gets to see of a call.
+type Signed struct {
+	Identity []string // the Identity headers
+	Date     string
+	At       time.Time                // when the call came
+	Caller   func(number string) bool // tells whether that is who is calling
+	Dialled  []string
+}
+
+// Capture reads the caller's identity, keeps it in memory for the call, seals it into the vault, and writes the decisions
+// under which the engine routes by it. Row and leaves join one group commit and all are durable when it returns; until
+// then nothing that depends on the number may leave the engine, and no class decides where the call goes. A withheld
+// number is kept too, and shown to nobody but by a row that says so.
+//
+// With an error the Caller is still right, but without a class: whoever calls is served. The number is then only to be had
+// while the call goes on, which is enough for an emergency. Call Over when the call has ended, after an error too.
+func (v *Vault) Capture(ctx context.Context, in Incoming) (Caller, error) {
+	h := held{ParseIdentity(in.Headers, in.Trust), in.Trust.within()}
+	v.verify(ctx, in, &h)
+	v.live.begin(in.City, in.Call, h)
+	caller := Caller{Call: in.Call, Status: h.Status, Verstat: h.Verstat, Attest: h.Attest}
+	class, err := v.keep(ctx, in, h)
+	if err != nil {
+		return caller, fmt.Errorf("capture the identity of %s: %w", in.Call, err)
+	}
+	caller.Class = class
+	return caller, nil
+}
+
+// verify takes the word of the signatures instead of the carrier's, where there are any.
+func (v *Vault) verify(ctx context.Context, in Incoming, h *held) {
+	if v.cfg.Verifier == nil || len(in.Headers.Identity) == 0 {
+		return
+	}
+	digits := h.Number.open()
+	h.Verstat, h.Attest = v.cfg.Verifier.Verify(ctx, Signed{Identity: in.Headers.Identity, Date: in.Headers.Date, At: v.cfg.Now(),
+		Caller: func(number string) bool { return digits != "" && number == digits }, Dialled: in.Dialled})
+}
+
+// keep writes the row and the leaves side by side, so that they share a commit.
+func (v *Vault) keep(ctx context.Context, in Incoming, h held) (call.CallerClass, error) {
+	row, err := v.row(in, h)
+	if err != nil {
+		return call.CallerClass{}, err
+	}
+	found := v.classify(ctx, in, h)
+	errs := make([]error, 2+len(found.decisions))
+	var writing sync.WaitGroup
+	writing.Go(func() { errs[0] = v.store.Put(ctx, row) })
+	writing.Go(func() { errs[1] = v.takeUp(ctx, &found) })
+	for i, d := range found.decisions {
+		writing.Go(func() { errs[2+i] = v.record(ctx, d) })
+	}
+	writing.Wait()
+	return found.class, errors.Join(errs...)
+}
+
+// row is what the store keeps of a caller.
+func (v *Vault) row(in Incoming, h held) (VaultRow, error) {
+	now := v.cfg.Now().UTC()
+	row := VaultRow{City: in.City, Call: in.Call, Private: h.Private, Status: h.Status, Verstat: h.Verstat,
+		CapturedAt: now, DueAt: now.Add(v.keepFor(in.City))}
+	key, err := v.newestKey(in.City)
+	if err != nil {
+		return VaultRow{}, err
+	}
+	sealRow(key, &row, h)
+	return row, nil
+}

@@ -1,0 +1,171 @@
+package ani
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"callhall/call"
+)
+
+// Party is who is at the far end of a leg that we place.
+type Party string
+
+// The parties. Those after the first two are call.PartnerKind's.
+const (
+	PartyAgent       Party = "agent" // who is offered the call, or has it
+	PartySupervisor  Party = "supervisor"
+	PartyCity        Party = Party(call.PartnerCity)
+	PartyPrivate     Party = Party(call.PartnerPrivate)
+	PartyPSAP        Party = Party(call.PartnerPSAP)
+	PartyInterpreter Party = Party(call.PartnerInterpreter)
+)
+
+// Outgoing is a leg of a call that we are about to place, or a message that we send on one.
+type Outgoing struct {
+	City    call.CityID
+	Call    call.ID
+	To      Party
+	Whom    string // which of them: the agent's, the supervisor's or the partner's id
+	Trusted bool   // the carrier it goes by belongs to our trust domain (RFC 3325)
+	Secured bool   // the way there is encrypted or private (O9)
+	Spoken  bool   // the caller has said that their number may go with them
+	By      string // who causes it: "agent:ana", "engine"
+}
+
+// Shown is what such a leg may show of the caller, and nothing more may stand in any of its messages.
+type Shown struct {
+	Release   call.ReleaseID    // the decision about who is at the far end
+	Number    Value             // the whole number, for P-Asserted-Identity (RFC 3325); empty: none
+	Mask      Value             // for an agent's screen and the documented header; empty: none
+	Privacy   []string          // values of the Privacy header that goes with Number (RFC 3323)
+	Anonymous bool              // From says nobody (RFC 3323 §4.1.1.3); otherwise it may be Number, or opaque without one
+	Verified  bool              // a carrier vouches for the number: the badge, and no proof of who is calling
+	Status    call.CallerStatus // why there is no number, where there is none
+}
+
+// shownKey is what a decision about a leg depends on besides the call.
+type shownKey struct {
+	to, whom                 string
+	trusted, secured, spoken bool
+}
+
+// Egress decides what a leg may carry of the caller's number: for the people at the far end (D08, D12 to D14, D25, D44)
+// and, where the leg goes by a carrier, for the carrier (D02 to D04). Each decision is one leaf, durable before anything
+// is returned, for each call, purpose and recipient: who asks again for the same leg of a live call gets the same answer.
+// An agent's leg gets at most the mask, and a link that is not secured no number but to 911. With an error nothing may be
+// shown, but the leg may be placed.
+func (v *Vault) Egress(ctx context.Context, o Outgoing) (Shown, error) {
+	key := shownKey{string(o.To), o.Whom, o.Trusted, o.Secured, o.Spoken}
+	l := v.live.find(o.City, o.Call)
+	if l == nil {
+		return v.egress(ctx, o)
+	}
+	leg := l.leg(key)
+	leg.mu.Lock() // whoever asks the same meanwhile waits for the answer, and there is one leaf
+	defer leg.mu.Unlock()
+	if leg.decided {
+		return leg.Shown, nil
+	}
+	shown, err := v.egress(ctx, o)
+	if err == nil {
+		leg.Shown, leg.decided = shown, true
+	}
+	return shown, err
+}
+
+func (v *Vault) egress(ctx context.Context, o Outgoing) (Shown, error) {
+	h, err := v.find(ctx, o.City, o.Call)
+	people := v.decideHeld(ctx, o.people(), h)
+	all := []decision{people}
+	number := people.ruling.Decision == Full
+	if o.To == PartyCity || o.To == PartyPrivate {
+		if asked := number || h.Private && people.tuple.Held && privacyAlone(people); asked {
+			carrier := v.decideHeld(ctx, o.carrier(), h)
+			all = append(all, carrier)
+			number = carrier.ruling.Decision == Full
+		}
+	}
+	if err := errors.Join(err, v.recordAll(ctx, all)); err != nil {
+		return Shown{Release: people.release, Anonymous: true, Status: call.CallerUnavailable}, wrapUnless(err, "leg of %s to %s", o.Call, o.To)
+	}
+	return o.shown(h, people, number), nil
+}
+
+// people is the request of whoever is at the far end.
+func (o Outgoing) people() Request {
+	r := Request{City: o.City, Call: o.Call, Relation: RelationHandling, Actor: o.By, To: o.Whom, Purpose: PurposeConference,
+		Recipient: RecipientPrivate, grounds: grounds{open: !o.Secured}}
+	switch o.To {
+	case PartyAgent:
+		r.Purpose, r.Recipient = PurposeLiveCall, RecipientAgent
+	case PartySupervisor:
+		r.Recipient = RecipientSupervisor
+	case PartyCity:
+		r.Purpose, r.Recipient = PurposeTransfer, RecipientCity
+	case PartyPrivate:
+		r.Purpose = PurposeTransfer
+	case PartyPSAP:
+		r.Purpose, r.Recipient = PurposeEmergency, RecipientPSAP
+	}
+	if o.Spoken {
+		r.consent = ConsentVerbal
+	}
+	return r
+}
+
+// carrier is the request of the network that carries the leg.
+func (o Outgoing) carrier() Request {
+	r := Request{City: o.City, Call: o.Call, Relation: RelationHandling, Actor: o.By, To: o.Whom, Purpose: PurposeForward,
+		Recipient: RecipientStranger, grounds: grounds{open: !o.Secured}}
+	if o.Trusted {
+		r.Recipient = RecipientTrunk
+	}
+	return r
+}
+
+// privacyAlone tells whether the people are denied for the caller's wish alone: a trusted carrier may then still have the
+// number, with that wish, as any other private call's (D13 is about people; signalling follows D03).
+func privacyAlone(d decision) bool {
+	open := d.tuple
+	open.Open = true
+	open.Consent = ConsentVerbal
+	return d.stop == "" && Decide(open).Decision == Full
+}
+
+// shown is what the decisions come to.
+func (o Outgoing) shown(h held, people decision, number bool) Shown {
+	s := Shown{Release: people.release, Anonymous: true, Status: h.Status, Verified: h.Verstat == call.VerstatPassed}
+	if o.To == PartyAgent && people.ruling.Decision == Mask {
+		s.Mask = valueOf(h.Number, Mask)
+	}
+	if !number || o.To == PartyAgent || o.To == PartySupervisor || o.To == PartyInterpreter {
+		return s
+	}
+	s.Number, s.Anonymous = valueOf(h.Number, Full), h.Private
+	if h.Private {
+		s.Privacy = privacyValues(h.Privacy)
+	}
+	return s
+}
+
+// privacyValues always has "id", which keeps the number from whoever is outside the trust domain (RFC 3325 §9.3).
+func privacyValues(p Privacy) []string {
+	values := slices.DeleteFunc(p.Values(), func(v string) bool { return v == "none" })
+	if !slices.Contains(values, "id") {
+		values = append(values, "id")
+	}
+	return values
+}
+
+// recordAll writes the leaves side by side, so that they share a commit.
+func (v *Vault) recordAll(ctx context.Context, all []decision) error {
+	errs := make([]error, len(all))
+	var writing sync.WaitGroup
+	for i, d := range all {
+		writing.Go(func() { errs[i] = v.record(ctx, d) })
+	}
+	writing.Wait()
+	return errors.Join(errs...)
+}
