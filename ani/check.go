@@ -24,7 +24,7 @@ func CheckLeaf(leaf call.Leaf) error {
 	}
 	switch leaf.Facts["policy"] {
 	case PolicyVersion:
-		return check(leaf.Facts)
+		return checkFacts(leaf.Facts)
 	case "terms-1":
 		return check1(leaf.Facts)
 	default:
@@ -32,7 +32,7 @@ func CheckLeaf(leaf call.Leaf) error {
 	}
 }
 
-func check(f map[string]string) error {
+func checkFacts(f map[string]string) error {
 	t, err := tupleOf(f)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRuling, err)
@@ -44,11 +44,11 @@ func check(f map[string]string) error {
 		}
 		ruling = Ruling{Decision: Deny, Row: ruling.Row}
 	}
-	return same(f, ruling)
+	return sameOutcome(f, ruling)
 }
 
-// same compares what came out. It names no value of the leaf.
-func same(f map[string]string, r Ruling) error {
+// sameOutcome compares what came out. It names no value of the leaf.
+func sameOutcome(f map[string]string, r Ruling) error {
 	for name, want := range map[string]string{"row": r.Row.ID, "result": string(r.Decision), "obligations": joined(r.Obligations()),
 		"unverified": either(r.Unverified, "yes", "")} {
 		if f[name] != want {
@@ -58,7 +58,7 @@ func same(f map[string]string, r Ruling) error {
 	return nil
 }
 
-var before = newPolicy("terms-1", terms1, first1, "D47")
+var policy1 = newPolicy("terms-1", terms1, first1, "D47")
 
 // check1 decides by the terms before these. They knew no law, tariff, narrowing or process, kept no mark of D41, and
 // wrote a release that was stopped for its case reference as row D47.
@@ -74,10 +74,10 @@ func check1(f map[string]string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRuling, err)
 	}
-	ruling := before.decide(t)
+	ruling := policy1.decide(t)
 	if f["case"] == "refused" && t.Held {
-		ruling = Ruling{Decision: Deny, Row: before.unlisted[len(before.unlisted)-1]}
+		ruling = Ruling{Decision: Deny, Row: policy1.unlisted[len(policy1.unlisted)-1]}
 	}
 	ruling.Unverified = false
-	return same(full, ruling)
+	return sameOutcome(full, ruling)
 }

@@ -95,7 +95,7 @@ type policy struct {
 	byPurpose map[Purpose][]*Row
 }
 
-var current = newPolicy(PolicyVersion, terms, first, "D47")
+var current = newPolicy(PolicyVersion, terms, firstRows, "D47")
 
 // newPolicy orders rows: first the ones that are named so, then the others as they stand, then last.
 func newPolicy(version string, rows []Row, first []string, last string) *policy {

@@ -2,6 +2,7 @@ package ani
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -17,7 +18,7 @@ type Explanation struct {
 	Choice      string   `json:"choice,omitempty"` // ours, where the terms leave one
 	Why         string   `json:"why"`
 	Obligations []Duty   `json:"obligations"`
-	Expires     string   `json:"expires,omitempty"` // empty where nothing is released
+	Expires     string   `json:"expires,omitempty"` // empty where nothing is released, or nothing of one caller
 	Handle      bool     `json:"handle"`            // a handle to call back with comes with it
 	Unverified  bool     `json:"unverified"`        // D41
 }
@@ -76,7 +77,7 @@ func (l *Line) words() []string {
 	say(l.Privacy == Restricted, "the caller asked for privacy, or it is not known")
 	say(l.Tariff, "the city charges for calls")
 	say(l.NoTariff, "the city does not charge for calls")
-	say(l.Relation != "", "the recipient %s", l.Relation.says())
+	say(l.Relation != "", "%s", l.Relation.says())
 	say(l.Consent != "", "consent is %s or stronger", l.Consent)
 	say(l.AtMost == ConsentNone, "there is no consent")
 	say(l.AtMost != "" && l.AtMost != ConsentNone, "consent is %s at most", l.AtMost)
@@ -88,15 +89,15 @@ func (l *Line) words() []string {
 func (r Relation) says() string {
 	switch r {
 	case RelationHandling:
-		return "handles this call"
+		return "the recipient handles this call"
 	case RelationDropped:
-		return "handled this call, which was cut off"
+		return "the recipient handled this call, which was cut off"
 	case RelationCarried:
-		return "is the carrier that charged for this call"
+		return "the recipient is the carrier that charged for this call"
 	case RelationNamed:
-		return "may have this call, which stands in the paper"
+		return "this call stands in the ticket, paper or consent that was given"
 	default:
-		return "has nothing to do with this call"
+		return "the recipient has nothing to do with this call"
 	}
 }
 
@@ -173,9 +174,11 @@ func (o Obligation) says() string {
 	}
 }
 
-// expires says how long a release by this row may be used.
+// expires says how long a release by this row may be used; nothing where it does not expire.
 func (r *Row) expires() string {
 	switch {
+	case !slices.Contains(r.Always, Expires):
+		return ""
 	case r.PerPaper:
 		return "with the paper or consent behind it"
 	case r.Expiry == 0:

@@ -15,12 +15,12 @@ var (
 	outside = []Obligation{Ledgered, Bound, Expires, NoReuse, Accounted, Encrypted}
 )
 
-// first has the rows that are tried before all others, in this order; the rest follow as the table has them, and D47 is
+// firstRows has the rows that are tried before all others, in this order; the rest follow as the table has them, and D47 is
 // last. Nothing is known to another city (D40), and where there is no number there is nothing to decide (D42). Then the
 // order of precedence: (1) emergency; (2) what a law forbids; (3) legal process and the subject's rights, which no
 // setting of a city reaches; (4) privacy, which stands in the rows; (5) what the city forbids, and its profile; (6) the
 // rows; (7) no.
-var first = []string{"D40", "D42", "D25", "LAW", "D26", "D27", "D28", "D30", "D31", "D32", "CITY", "PROFILE"}
+var firstRows = []string{"D40", "D42", "D25", "LAW", "D26", "D27", "D28", "D30", "D31", "D32", "CITY", "PROFILE"}
 
 // terms is the table. A row speaks of its purposes and its recipients; of its lines the first that fits decides, and if
 // none fits the next row is tried.
@@ -113,7 +113,7 @@ var terms = []Row{
 		Lines: []Line{{Decision: Full}}, Always: inside, Expiry: 30 * days,
 		Citation: "ANI terms 3.3(a)"},
 
-	{ID: "D16", What: "looking after the screening lists: the token, and in New York the mask",
+	{ID: "D16", What: "looking after the screening lists: the token, and under nyc-3.3 the mask",
 		Purposes: []Purpose{PurposeScreeningReview}, Recipients: []Recipient{RecipientSupervisor},
 		Lines: []Line{
 			{Privacy: Unrestricted, Profile: ProfileNYC, Decision: Mask},
@@ -126,7 +126,7 @@ var terms = []Row{
 		Lines: []Line{{Decision: Token}}, Always: outside, Expiry: 24 * time.Hour,
 		Citation: "ANI terms 3.3(a); 47 CFR 64.1602(a)(3)(ii)"},
 
-	{ID: "D18", What: "a fault that the carrier looks for: ids and times of calls; in New York the number too, of ten named calls at most",
+	{ID: "D18", What: "a fault that the carrier looks for: ids and times of calls; under nyc-3.3 the number too, of ten named calls at most",
 		Purposes: []Purpose{PurposeTrouble}, Recipients: []Recipient{RecipientTrunk},
 		Lines: []Line{
 			{Privacy: Unrestricted, Relation: RelationNamed, Profile: ProfileNYC, Decision: Full},
@@ -149,7 +149,7 @@ var terms = []Row{
 		Lines:    []Line{{AtMost: ConsentVerbal, Decision: Deny}},
 		Citation: "47 CFR 64.1602(a)(2); NYC 311 privacy policy 2.2"},
 
-	{ID: "D21", What: "looking up earlier calls after notice and consent: in New York a token, which finds case numbers only",
+	{ID: "D21", What: "looking up earlier calls after notice and consent: under nyc-3.3 a token, which finds case numbers only",
 		Purposes: []Purpose{PurposeLookup}, Recipients: []Recipient{RecipientAgent},
 		Lines: []Line{
 			{Privacy: Unrestricted, Relation: RelationHandling, Consent: ConsentAffirmative, Profile: ProfileNYC, Decision: Token},
@@ -157,7 +157,7 @@ var terms = []Row{
 		}, Always: outside,
 		Citation: "47 CFR 64.1602(a)(2)"},
 
-	{ID: "D22", What: "contact field of a service request, by the caller's word: in New York, as a stated number in a private field",
+	{ID: "D22", What: "contact field of a service request, by the caller's word: under nyc-3.3, as a stated number in a private field",
 		Purposes: []Purpose{PurposeServiceRequest}, Recipients: []Recipient{RecipientCity, RecipientCRM},
 		Lines: []Line{
 			{Privacy: Unrestricted, Consent: ConsentVerbal, Profile: ProfileNYC, Decision: Full, Also: []Obligation{Recallable}},
@@ -255,7 +255,7 @@ var terms = []Row{
 		Lines:    []Line{{AtMost: ConsentAffirmative, Decision: Deny}},
 		Citation: "ANI terms 3.3(b)"},
 
-	{ID: "D38", What: "marketing, resale or other disclosure by prior written consent: in New York, to whom it names, within its scope",
+	{ID: "D38", What: "marketing, resale or other disclosure by prior written consent: under nyc-3.3, to whom it names, within its scope",
 		Purposes: []Purpose{PurposeMarketing, PurposeDisclosure}, Recipients: []Recipient{RecipientPrivate},
 		Lines: []Line{
 			{Privacy: Unrestricted, Relation: RelationNamed, Consent: ConsentWritten, Profile: ProfileNYC, Decision: Full, Also: []Obligation{Recallable}},
