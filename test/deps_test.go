@@ -76,7 +76,7 @@ var owners = map[string][]string{
 	"go.yaml.in/yaml":            {"cmd/callhall", "deploy"},
 	"github.com/prometheus/":     nil, // any
 	"golang.org/x/":              nil,
-	"net/http":                   {"console", "cmd/callhall", "recording/s3store", "bench"},
+	"net/http":                   {"console", "ledger", "cmd/callhall", "recording/s3store", "bench"},
 	"net/http/pprof":             {"console"},
 }
 
