@@ -92,7 +92,7 @@ func choice(f map[string]string, name, yes, no string, read func(error)) bool {
 	return fact(f, name, []string{yes, no}, read) == yes
 }
 
-func joined(all []Obligation) string {
+func joined[T ~string](all []T) string {
 	words := make([]string, len(all))
 	for i, o := range all {
 		words[i] = string(o)

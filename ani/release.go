@@ -36,6 +36,7 @@ type grounds struct {
 	until   time.Time // by the paper or the consent; zero for the row's time
 	open    bool      // the way to the recipient is neither encrypted nor private (O9)
 	halt    Stop      // what the office holds it for: a cap, a time that is over
+	account accountOf
 }
 
 // Grant is the answer to a Request.
@@ -95,6 +96,15 @@ func (v *Vault) Destination(ctx context.Context, city call.CityID, handle string
 		return Value{}, fmt.Errorf("call back for %s: %w", newCall, ErrHandle)
 	}
 	return valueOf(d.who.Number, Full), nil
+}
+
+// consider decides without releasing anything, and without a leaf.
+func (v *Vault) consider(ctx context.Context, r Request) (Ruling, error) {
+	h, err := v.find(ctx, r.City, r.Call)
+	if err != nil {
+		return Ruling{}, fmt.Errorf("consider a release of %s: %w", r.Call, err)
+	}
+	return Decide(v.tuple(r, h)), nil
 }
 
 // A decision is one request and everything that came of it.
@@ -257,7 +267,10 @@ func (v *Vault) record(ctx context.Context, d decision) error {
 	if result == Deny {
 		v.counts.denied.Inc()
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return v.disclose(ctx, d)
 }
 
 func (v *Vault) append(ctx context.Context, d decision) error {

@@ -29,6 +29,7 @@ type tokenUse string
 const (
 	useAccounting tokenUse = "accounting" // which releases were of one subject's number
 	useProtected  tokenUse = "protected"  // whom the law protects
+	useConsent    tokenUse = "consent"    // which consents are of one number
 )
 
 // tokenLife says for how long a key makes tokens, and for how long after that it can still match them.
@@ -42,6 +43,7 @@ var tokenLives = map[tokenUse]tokenLife{
 	tokenUse(PurposeNetwork):   {day, 0},                             // D17
 	tokenUse(PurposeRedial):    {30 * time.Minute, 30 * time.Minute}, // D48
 	useAccounting:              {30 * day, 396 * day},                // O8: twelve months back, and the month it is asked in
+	useConsent:                 {366 * day, maxConsent},              // as long as a consent can be given for
 }
 
 func (u tokenUse) life() tokenLife {

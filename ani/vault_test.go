@@ -76,12 +76,18 @@ func newFixture(t testing.TB) *fixture {
 	if f.store, err = sqlstore.Open(t.Context(), f.db); err != nil {
 		t.Fatal(err)
 	}
-	f.Vault, err = ani.NewVault(f.store, f.book, ani.KeyDir(filepath.Join(f.dir, "keys")),
+	f.Vault = f.newVault(t)
+	return f
+}
+
+func (f *fixture) newVault(t testing.TB) *ani.Vault {
+	t.Helper()
+	v, err := ani.NewVault(f.store, f.book, ani.KeyDir(filepath.Join(f.dir, "keys")),
 		ani.Config{Now: func() time.Time { return f.now }, Registry: f.reg})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return f
+	return v
 }
 
 const city, other = call.CityID("springfield"), call.CityID("shelbyville")

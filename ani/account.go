@@ -1,0 +1,95 @@
+package ani
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"callhall/call"
+)
+
+const registerDisclosures Kind = "disclosure"
+
+// accountFor is how far back a subject's accounting reaches.
+const accountFor = 366 * 24 * time.Hour
+
+// Disclosure is one release to somebody outside the engine, as it stands in the subject's accounting.
+type Disclosure struct {
+	Release   call.ReleaseID `json:"release"` // as in the ledger
+	At        time.Time      `json:"at"`
+	Call      call.ID        `json:"call"`
+	Purpose   Purpose        `json:"purpose"`
+	Recipient Recipient      `json:"recipient"`
+	To        string         `json:"to,omitempty"`
+	Decision  Decision       `json:"decision"`
+	Row       string         `json:"row"`
+	Citation  string         `json:"citation"`
+}
+
+type disclosureBody struct {
+	Actor     string         `json:"actor"`
+	Release   call.ReleaseID `json:"release"`
+	Purpose   Purpose        `json:"purpose"`
+	Recipient Recipient      `json:"recipient"`
+	To        string         `json:"to"`
+	Decision  Decision       `json:"decision"`
+	Row       string         `json:"row"`
+	Citation  string         `json:"citation"`
+	Ask       string         `json:"ask"`
+	Consent   string         `json:"consent"`
+	Recall    bool           `json:"recall"` // O10
+	Silent    bool           `json:"silent"` // a paper forbids that the subject is told
+}
+
+// accountOf is what the office knows of a release besides the request.
+type accountOf struct {
+	to      string // the recipient, by name
+	ask     string
+	consent string
+	silent  bool // a paper forbids that the subject is told
+}
+
+// disclose writes a release to anybody but the engine into the subject's accounting (O8), where a token of the number
+// finds it for twelve months. It comes after the leaf and before the value; only the hand-over to 911 does not fail for it.
+func (v *Vault) disclose(ctx context.Context, d decision) error {
+	shown := d.ruling.Decision == Full || d.ruling.Decision == Mask || d.ruling.Decision == Token
+	if !shown || d.tuple.Recipient == RecipientEngine || !d.ruling.Obliges(Accounted) && !d.ruling.Obliges(Recallable) {
+		return nil
+	}
+	if !d.urgent() {
+		return wrapUnless(v.addDisclosure(ctx, d), "accounting of %s", d.release)
+	}
+	ctx, cancel := context.WithTimeout(ctx, urgentAccount)
+	defer cancel()
+	if err := v.addDisclosure(ctx, d); err != nil {
+		v.cfg.Log.Error("a number went to 911 and is not in the subject's accounting; the ledger has it", "call", d.Call, "release", d.release, "err", err)
+	}
+	return nil
+}
+
+// urgentAccount is how long a hand-over to 911 may wait for the register, once the ledger has answered.
+const urgentAccount = 200 * time.Millisecond
+
+func (v *Vault) addDisclosure(ctx context.Context, d decision) error {
+	token, _, err := v.token(ctx, d.City, useAccounting, d.who.Number)
+	if err != nil {
+		return err
+	}
+	now := d.at.UTC()
+	_, err = v.disclosures().add(ctx, kept[disclosureBody]{
+		Entry: Entry{City: d.City, ID: derivedID("dsc", string(d.release)), Call: d.Call, Token: token, State: "made", At: now, DueAt: now.Add(accountFor)},
+		Body: disclosureBody{Actor: d.Actor, Release: d.release, Purpose: d.tuple.Purpose, Recipient: d.tuple.Recipient, To: cmp.Or(d.account.to, d.To),
+			Decision: d.ruling.Decision, Row: d.ruling.Row.ID, Citation: d.ruling.Row.Citation, Ask: d.account.ask, Consent: d.account.consent,
+			Recall: d.ruling.Obliges(Recallable), Silent: d.account.silent}})
+	return err
+}
+
+func (v *Vault) disclosures() register[disclosureBody] {
+	return register[disclosureBody]{v, registerDisclosures}
+}
+
+func shownDisclosure(k kept[disclosureBody]) Disclosure {
+	b := k.Body
+	return Disclosure{Release: b.Release, At: k.At, Call: k.Call, Purpose: b.Purpose, Recipient: b.Recipient, To: withoutNumbers(b.To),
+		Decision: b.Decision, Row: b.Row, Citation: b.Citation}
+}
