@@ -285,7 +285,7 @@ func (o *Office) AskOf(ctx context.Context, city call.CityID, id string) (Ask, e
 
 // Asks lists the requests, newest first, from below the entry after.
 func (o *Office) Asks(ctx context.Context, city call.CityID, after string, limit int) ([]Ask, error) {
-	return page(ctx, o.asks, city, after, limit, o.shownAsk)
+	return paged(ctx, o.asks, city, after, limit, o.shownAsk)
 }
 
 func (o *Office) shownAsk(k kept[askBody]) Ask {

@@ -230,7 +230,7 @@ func (o *Office) Consent(ctx context.Context, city call.CityID, id string) (Cons
 
 // Consents lists the register, newest first, from below the entry after.
 func (o *Office) Consents(ctx context.Context, city call.CityID, after string, limit int) ([]ConsentEntry, error) {
-	return page(ctx, o.consents, city, after, limit, o.shownConsent)
+	return paged(ctx, o.consents, city, after, limit, o.shownConsent)
 }
 
 func (o *Office) shownConsent(k kept[consentBody]) ConsentEntry {

@@ -77,8 +77,8 @@ func change[T any](ctx context.Context, o *Office, r register[T], city call.City
 // maxPage is the most that one page of a register has.
 const maxPage = 200
 
-// page lists a register as it is shown, newest first. after is the id of the last entry of the page before.
-func page[T, V any](ctx context.Context, r register[T], city call.CityID, after string, limit int, show func(kept[T]) V) ([]V, error) {
+// paged lists a register as it is shown, newest first. after is the id of the last entry of the page before.
+func paged[T, V any](ctx context.Context, r register[T], city call.CityID, after string, limit int, show func(kept[T]) V) ([]V, error) {
 	if limit <= 0 || limit > maxPage {
 		limit = maxPage
 	}

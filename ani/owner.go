@@ -79,7 +79,7 @@ func (o *Office) notify(ctx context.Context, city call.CityID, n notice, by Pers
 
 // Notices lists what the owner was told, newest first, from below the entry after.
 func (o *Office) Notices(ctx context.Context, city call.CityID, after string, limit int) ([]Notice, error) {
-	return page(ctx, o.notices, city, after, limit, shownNotice)
+	return paged(ctx, o.notices, city, after, limit, shownNotice)
 }
 
 // Acknowledge says that the owner has read a notice. Errors: ErrNotPermitted, ErrNotFound.

@@ -272,7 +272,7 @@ func (o *Office) Paper(ctx context.Context, city call.CityID, id string) (Paper,
 
 // Papers lists the register, newest first, from below the entry after.
 func (o *Office) Papers(ctx context.Context, city call.CityID, after string, limit int) ([]Paper, error) {
-	return page(ctx, o.papers, city, after, limit, o.shownPaper)
+	return paged(ctx, o.papers, city, after, limit, o.shownPaper)
 }
 
 func (o *Office) shownPaper(k kept[paperBody]) Paper {

@@ -133,7 +133,7 @@ func (o *Office) Profile(city call.CityID) ProfileState {
 
 // Profiles lists what was proposed, newest first, from below the entry after.
 func (o *Office) Profiles(ctx context.Context, city call.CityID, after string, limit int) ([]ProfileEntry, error) {
-	return page(ctx, o.profiles, city, after, limit, shownProfile)
+	return paged(ctx, o.profiles, city, after, limit, shownProfile)
 }
 
 func shownProfile(k kept[profileBody]) ProfileEntry {

@@ -159,7 +159,7 @@ func (o *Office) loadProtected(ctx context.Context, city call.CityID) error {
 
 // Protections lists the register, newest first, from below the entry after.
 func (o *Office) Protections(ctx context.Context, city call.CityID, after string, limit int) ([]Protection, error) {
-	return page(ctx, o.protections, city, after, limit, o.shownProtection)
+	return paged(ctx, o.protections, city, after, limit, o.shownProtection)
 }
 
 func (o *Office) shownProtection(k kept[protectionBody]) Protection {

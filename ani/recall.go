@@ -135,7 +135,7 @@ func (o *Office) Erased(ctx context.Context, city call.CityID, calls ...call.ID)
 
 // Recalls lists the register, newest first, from below the entry after.
 func (o *Office) Recalls(ctx context.Context, city call.CityID, after string, limit int) ([]Recall, error) {
-	return page(ctx, o.recalls, city, after, limit, shownRecall)
+	return paged(ctx, o.recalls, city, after, limit, shownRecall)
 }
 
 // RecallDelivered says that the recipient has the message. Errors: ErrNotPermitted, ErrNotFound.

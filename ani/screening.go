@@ -201,7 +201,7 @@ func (o *Office) Screened(city call.CityID, tokens ...[]byte) bool {
 
 // Screens lists the register, newest first, from below the entry after, without anything that comes from a number.
 func (o *Office) Screens(ctx context.Context, city call.CityID, after string, limit int) ([]Screen, error) {
-	return page(ctx, o.screens, city, after, limit, o.shownScreen)
+	return paged(ctx, o.screens, city, after, limit, o.shownScreen)
 }
 
 // ReviewScreen shows what of the caller the terms let somebody see who looks after the list (D16), with its leaf. Errors:

@@ -326,7 +326,7 @@ func (o *Office) disclosuresOf(ctx context.Context, city call.CityID, n Number) 
 
 // SubjectRequests lists the register, newest first, from below the entry after.
 func (o *Office) SubjectRequests(ctx context.Context, city call.CityID, after string, limit int) ([]SubjectRequest, error) {
-	return page(ctx, o.subjects, city, after, limit, shownSubject)
+	return paged(ctx, o.subjects, city, after, limit, shownSubject)
 }
 
 func shownSubject(k kept[subjectBody]) SubjectRequest {
