@@ -284,3 +284,70 @@ func (f *insideFixture) open(t testing.TB, set func(*Config)) {
 }
 
 var errTestDisk = errors.New("disk full")
+
+// stubDesk is a privacy office in memory.
+type stubDesk struct {
+	terms     Profile
+	protected string // digits
+	list      map[string]time.Time
+	handles   map[string]Request
+}
+
+func (d *stubDesk) profile(call.CityID) Profile {
+	if d.terms == "" {
+		return ProfileCard
+	}
+	return d.terms
+}
+
+func (d *stubDesk) protects(_ call.CityID, n Number, _ time.Time) bool {
+	return d.protected != "" && n.open() == d.protected
+}
+
+func (d *stubDesk) screens(city call.CityID, _ time.Time) bool { return city == "a" && len(d.list) > 0 }
+
+func (d *stubDesk) screened(_ call.CityID, tokens [][]byte, now time.Time) bool {
+	return slices.ContainsFunc(tokens, func(token []byte) bool { return now.Before(d.list[string(token)]) })
+}
+
+func (d *stubDesk) redeem(_ context.Context, city call.CityID, handle string, _ call.ID, _ string) (Request, error) {
+	r, ok := d.handles[handle]
+	if !ok || r.City != city {
+		return Request{}, ErrHandle
+	}
+	return r, nil
+}
+
+// present and hidden are callers as a trusted trunk sends them.
+var (
+	presentHeaders = Headers{Asserted: []string{`"Ana Gray" <sip:+12125550142@carrier.invalid>`}}
+	hiddenHeaders  = Headers{Asserted: presentHeaders.Asserted, Privacy: []string{"id;critical"}}
+	noHeaders      = Headers{From: []string{"<sip:unavailable@unknown.invalid>"}}
+)
+
+func (f *insideFixture) incoming(city call.CityID, h Headers) Incoming {
+	return Incoming{City: city, Call: call.NewID(), Headers: h, Trust: Trust{Identity: true}}
+}
+
+// arrive captures a call and leaves it going on.
+func (f *insideFixture) arrive(t testing.TB, city call.CityID, h Headers) Caller {
+	t.Helper()
+	c, err := f.Capture(t.Context(), f.incoming(city, h))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// rows names each leaf by its row and result, and checks it as a stranger would.
+func rowsOf(t testing.TB, leaves []call.Leaf) (rows []string) {
+	t.Helper()
+	for _, l := range leaves {
+		if err := CheckLeaf(l); err != nil {
+			t.Errorf("leaf %v: %v", l.Facts, err)
+		}
+		rows = append(rows, l.Facts["row"]+" "+l.Facts["result"])
+	}
+	slices.Sort(rows)
+	return rows
+}
