@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,8 +17,8 @@ import (
 const maxErasing = 64
 
 // Expire erases every row and every register's entry that has come to its due time and returns how many it erased, keys
-// of tokens aside. A leaf for each is in the ledger before it goes; if the process dies in between, the next Expire writes that leaf again.
-// Run it every minute.
+// of tokens aside. A leaf for each is in the ledger before it goes, or in the spool where the ledger takes none; if the
+// process dies in between, the next Expire writes that leaf again. Run it every minute.
 func (v *Vault) Expire(ctx context.Context) (erased int, err error) {
 	now := v.cfg.Now().UTC()
 	v.forgetTokenKeys(now)
@@ -52,7 +53,7 @@ func (v *Vault) expireRows(ctx context.Context, city call.CityID, now time.Time)
 		for i, row := range rows {
 			ids[i], leaves[i] = row.Call, erasedLeaf(row, now)
 		}
-		if err := v.appendAll(ctx, city, leaves); err != nil {
+		if err := v.recordErasing(ctx, city, leaves); err != nil {
 			return erased, err
 		}
 		if err := v.store.Erase(ctx, city, ids); err != nil {
@@ -64,7 +65,7 @@ func (v *Vault) expireRows(ctx context.Context, city call.CityID, now time.Time)
 
 func erasedLeaf(row VaultRow, now time.Time) call.Leaf {
 	return call.Leaf{Kind: KindErased, At: now, Call: row.Call, Actor: "engine",
-		Facts: map[string]string{"captured_at": stamp(row.CapturedAt), "due_at": stamp(row.DueAt)}}
+		Facts: map[string]string{"erasure": erasureID(), "captured_at": stamp(row.CapturedAt), "due_at": stamp(row.DueAt)}}
 }
 
 func (v *Vault) expireEntries(ctx context.Context, city call.CityID, now time.Time) (erased int, err error) {
@@ -79,7 +80,7 @@ func (v *Vault) expireEntries(ctx context.Context, city call.CityID, now time.Ti
 				leaves = append(leaves, entryErasedLeaf(e, now))
 			}
 		}
-		if err := v.appendAll(ctx, city, leaves); err != nil {
+		if err := v.recordErasing(ctx, city, leaves); err != nil {
 			return erased, err
 		}
 		if err := v.eraseEntries(ctx, city, due); err != nil {
@@ -94,7 +95,7 @@ var unrecorded = []Kind{kindTokenKey}
 
 func entryErasedLeaf(e Entry, now time.Time) call.Leaf {
 	return call.Leaf{Kind: KindEntryErased, At: now, Call: e.Call, Actor: "engine",
-		Facts: map[string]string{"register": string(e.Kind), "entry": e.ID, "made_at": stamp(e.At), "due_at": stamp(e.DueAt)}}
+		Facts: map[string]string{"erasure": erasureID(), "register": string(e.Kind), "entry": e.ID, "made_at": stamp(e.At), "due_at": stamp(e.DueAt)}}
 }
 
 // eraseEntries erases a page kind by kind.
@@ -112,15 +113,42 @@ func (v *Vault) eraseEntries(ctx context.Context, city call.CityID, due []Entry)
 	return nil
 }
 
+// recordErasing writes leaves to the ledger, and those that it does not take, because it is frozen or away, to the spool:
+// erasing waits for neither.
+func (v *Vault) recordErasing(ctx context.Context, city call.CityID, leaves []call.Leaf) error {
+	errs := v.appendAll(ctx, city, leaves)
+	var late []call.Leaf
+	for i, err := range errs {
+		if err != nil {
+			late = append(late, leaves[i])
+		}
+	}
+	if len(late) == 0 {
+		return nil
+	}
+	cause := errors.Join(errs...)
+	if ctx.Err() != nil {
+		return cause
+	}
+	if err := v.spoolLeaves(city, late...); err != nil {
+		return errors.Join(cause, err)
+	}
+	v.cfg.Log.Error("erased although the ledger takes no leaves; they wait in the spool", "city", city, "leaves", len(late), "err", cause)
+	return nil
+}
+
+// erasureID names one leaf about an erasure.
+func erasureID() string { return "ers_" + strings.TrimPrefix(string(call.NewID()), "cl_") }
+
 // appendAll writes leaves side by side, so that they share a commit.
-func (v *Vault) appendAll(ctx context.Context, city call.CityID, leaves []call.Leaf) error {
+func (v *Vault) appendAll(ctx context.Context, city call.CityID, leaves []call.Leaf) []error {
 	errs := make([]error, len(leaves))
 	var writing sync.WaitGroup
 	for i, leaf := range leaves {
 		writing.Go(func() { errs[i] = v.ledger.Append(ctx, city, leaf) })
 	}
 	writing.Wait()
-	return errors.Join(errs...)
+	return errs
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

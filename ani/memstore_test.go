@@ -230,9 +230,25 @@ type memLedger struct {
 	mu     sync.Mutex
 	leaves map[call.CityID][]call.Leaf
 	broken error
+	hold   chan struct{} // while it is open every Append waits, and is then written
+}
+
+// Written implements Config.Written.
+func (l *memLedger) Written(_ context.Context, city call.CityID, since time.Time, ids []string) (there []string, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, leaf := range l.leaves[city] {
+		if id := leafID(leaf); slices.Contains(ids, id) && !leaf.At.Before(since) {
+			there = append(there, id)
+		}
+	}
+	return there, l.broken
 }
 
 func (l *memLedger) Append(_ context.Context, city call.CityID, leaf call.Leaf) error {
+	if l.hold != nil {
+		<-l.hold
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.broken != nil {

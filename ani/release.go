@@ -188,9 +188,9 @@ func (d *decision) deny(why Stop) {
 	d.ruling, d.stop = Ruling{Decision: Deny, Row: d.ruling.Row}, why
 }
 
-// urgent tells whether this is the hand-over to 911, which waits for nothing.
+// urgent tells whether this is the hand-over to 911, which waits for nothing, with a number or without.
 func (d *decision) urgent() bool {
-	return d.ruling.Decision == Full && d.tuple.Purpose == PurposeEmergency
+	return d.tuple.Purpose == PurposeEmergency && d.tuple.Recipient == RecipientPSAP
 }
 
 // tuple is everything that the decision depends on.
@@ -274,6 +274,10 @@ func (v *Vault) record(ctx context.Context, d decision) error {
 }
 
 func (v *Vault) append(ctx context.Context, d decision) error {
+	if d.urgent() {
+		v.appendUrgently(ctx, d.City, d.leaf())
+		return nil
+	}
 	return v.ledger.Append(ctx, d.City, d.leaf())
 }
 

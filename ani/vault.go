@@ -33,6 +33,10 @@ type Config struct {
 	Areas    map[call.CityID]map[string]string // area codes of the North American plan to the city's names for areas
 	Keep     map[call.CityID]time.Duration     // default and at most: KeepFor
 	Verifier Verifier                          // nil: signatures are not checked, and the carrier's word counts
+	Spool    string                            // the file for leaves that cannot wait for the ledger; empty: there is none
+	// Written returns which of these leaves the ledger has, appended since then. A leaf's id is its fact "release" or
+	// "erasure". Nil: after a crash at the wrong moment a leaf may be in the ledger twice.
+	Written  func(ctx context.Context, city call.CityID, since time.Time, ids []string) ([]string, error)
 	Now      func() time.Time
 	Log      *slog.Logger
 	Registry prometheus.Registerer // nil: not counted
@@ -50,6 +54,10 @@ type Vault struct {
 	tokens  tokenKeys
 	live    liveCalls
 	dropped droppedCalls
+
+	spool     *spool // nil: there is none
+	urgent    urgentAppends
+	unspooled unspooledLeaves
 
 	mu    sync.Mutex
 	known map[call.CityID][]Key // keys read before: a live call needs no key file
@@ -70,7 +78,7 @@ type counsel interface {
 	redeem(ctx context.Context, city call.CityID, handle string, newCall call.ID, by string) (Request, error)
 }
 
-// NewVault returns a vault over store. The caller closes store and ledger after the last call.
+// NewVault returns a vault over store. The caller closes it after the last call, and then store and ledger.
 func NewVault(store Store, ledger Ledger, keys Keys, cfg Config) (*Vault, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -93,20 +101,28 @@ func NewVault(store Store, ledger Ledger, keys Keys, cfg Config) (*Vault, error)
 			return nil, err
 		}
 	}
+	if cfg.Spool != "" {
+		if v.spool, err = openSpool(cfg.Spool, v.withKeys); err != nil {
+			return nil, fmt.Errorf("vault: %w", err)
+		}
+	}
 	return v, nil
 }
 
 // Load reads what the last run left: the callers that it dropped. Run it before the first call.
 func (v *Vault) Load(ctx context.Context) error { return v.loadDropped(ctx) }
 
-// housekeeping is how often Run looks for what other nodes have written.
+// housekeeping is how often Run looks for what other nodes have written, and tries the ledger again.
 const housekeeping = 5 * time.Second
 
-// Run keeps up with the other nodes until ctx ends.
+// Run keeps up with the other nodes, and moves leaves that had to be spooled into the ledger, until ctx ends.
 func (v *Vault) Run(ctx context.Context) {
 	tick := time.NewTicker(housekeeping)
 	defer tick.Stop()
 	for {
+		if err := v.replay(ctx); err != nil && ctx.Err() == nil {
+			v.cfg.Log.Error("leaves wait in the spool for the ledger; tried again in seconds", "leaves", v.waiting(), "err", err)
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -116,6 +132,25 @@ func (v *Vault) Run(ctx context.Context) {
 			v.cfg.Log.Warn("dropped callers of other nodes not read; tried again in seconds", "err", err)
 		}
 	}
+}
+
+// Close waits for what is still being written and closes the spool. Call it after the last release, before the ledger is
+// closed.
+func (v *Vault) Close() error {
+	v.urgent.Wait()
+	if v.spool == nil {
+		return nil
+	}
+	return v.spool.close()
+}
+
+// waiting is how many leaves are not in the ledger yet.
+func (v *Vault) waiting() int {
+	n := v.unspooled.len()
+	if v.spool != nil {
+		n += v.spool.waiting()
+	}
+	return n
 }
 
 // keepFor is how long the city keeps a number.
@@ -142,6 +177,7 @@ type counts struct {
 	releases *prometheus.CounterVec
 	denied   prometheus.Counter
 	live     prometheus.GaugeFunc
+	spooled  prometheus.GaugeFunc
 }
 
 func newCounts(r prometheus.Registerer, v *Vault) (*counts, error) {
@@ -152,9 +188,11 @@ func newCounts(r prometheus.Registerer, v *Vault) (*counts, error) {
 			Help: "Requests for a caller's number that got nothing."}),
 		live: prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "callhall_ani_live_calls",
 			Help: "Calls whose callers' numbers are kept in memory, sealed."}, func() float64 { return float64(v.live.len()) }),
+		spooled: prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "callhall_ani_spooled_leaves",
+			Help: "Leaves that wait in the local spool because the ledger is away."}, func() float64 { return float64(v.waiting()) }),
 	}
 	if r == nil {
 		return c, nil
 	}
-	return c, errors.Join(r.Register(c.releases), r.Register(c.denied), r.Register(c.live))
+	return c, errors.Join(r.Register(c.releases), r.Register(c.denied), r.Register(c.live), r.Register(c.spooled))
 }

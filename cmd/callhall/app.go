@@ -181,10 +181,14 @@ func (a *app) openVault(ctx context.Context) error {
 		keep[c.ID] = c.ANI.Retention
 	}
 	a.vault, err = ani.NewVault(store, a.ledger, ani.KeyDir(a.path("keys")), ani.Config{
-		Cities: a.cities(), Keep: keep, Now: a.clock.Now, Log: a.log, Registry: a.registry})
+		Cities: a.cities(), Keep: keep, Now: a.clock.Now, Log: a.log, Registry: a.registry, Spool: a.path("ani.spool"),
+		Written: func(ctx context.Context, city call.CityID, since time.Time, ids []string) ([]string, error) {
+			return written(ctx, a.ledger, city, since, ids)
+		}})
 	if err != nil {
 		return err
 	}
+	a.onClose(a.vault.Close)
 	if err := a.vault.Load(ctx); err != nil {
 		return err
 	}

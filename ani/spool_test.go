@@ -1,0 +1,250 @@
+package ani
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"callhall/call"
+)
+
+// newSpooling is a vault with a spool, which knows what its ledger has.
+func newSpooling(t testing.TB) (f *insideFixture, path string, again func()) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "ani.spool")
+	f = newInside(t, nil)
+	again = func() {
+		t.Helper()
+		f.open(t, func(c *Config) { c.Spool, c.Written = path, f.book.Written })
+		t.Cleanup(func() { _ = f.Close() })
+	}
+	again()
+	return f, path, again
+}
+
+func emergency(city call.CityID, id call.ID) Outgoing {
+	return Outgoing{City: city, Call: id, To: PartyPSAP, Whom: "sos", By: "agent:ana"}
+}
+
+// With store and ledger away 911 has the number, and nobody else; the leaf appears when the ledger is back, once.
+func TestEmergencyNeedsNeitherStoreNorLedger(t *testing.T) {
+	f, path, again := newSpooling(t)
+	id, none := f.arrive(t, "a", hiddenHeaders).Call, f.arrive(t, "a", noHeaders).Call
+	f.book.take("a")
+	f.mem.broken, f.book.broken = errTestDisk, errTestDisk
+	made := f.now
+	shown, err := f.Egress(t.Context(), emergency("a", id))
+	if err != nil || shown.Number.Reveal() != "+12125550142" || !slices.Contains(shown.Privacy, "id") {
+		t.Fatalf("%+v, %v", shown, err)
+	}
+	if shown, err := f.Egress(t.Context(), emergency("a", none)); err != nil || shown.Number.Reveal() != "" {
+		t.Errorf("without a number: %+v, %v", shown, err)
+	}
+	g, err := f.Release(t.Context(), Request{City: "a", Call: id, Purpose: PurposeEmergency, Recipient: RecipientPSAP, Actor: "agent:ana"})
+	if err != nil || g.Value.Reveal() != "+12125550142" {
+		t.Errorf("released: %+v, %v", g, err)
+	}
+	if shown, err := f.Egress(t.Context(), Outgoing{City: "a", Call: id, To: PartyCity, Trusted: true, Secured: true}); !errors.Is(err, errTestDisk) || shown.Number.Reveal() != "" {
+		t.Errorf("another recipient: %+v, %v", shown, err)
+	}
+	if n := f.waiting(); n != 3 {
+		t.Fatalf("%d leaves wait", n)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil || bytes.Contains(b, []byte("D25")) || bytes.Contains(b, []byte(id)) {
+		t.Errorf("the spool is in the clear, %v", err)
+	}
+	f.now = f.now.Add(time.Hour)
+	f.mem.broken = nil
+	again() // after a crash
+	if err := f.replay(t.Context()); !errors.Is(err, errTestDisk) || f.waiting() != 3 {
+		t.Errorf("%d wait, %v", f.waiting(), err)
+	}
+	f.book.broken = nil
+	if err := f.replay(t.Context()); err != nil || f.waiting() != 0 {
+		t.Errorf("%d wait, %v", f.waiting(), err)
+	}
+	leaves := f.book.take("a")
+	if got := rowsOf(t, leaves); !slices.Equal(got, []string{"D25 FULL", "D25 FULL", "D42 DENY"}) || !leaves[0].At.Equal(made) {
+		t.Errorf("%v at %v", got, leaves[0].At)
+	}
+	if err := f.replay(t.Context()); err != nil || len(f.book.take("a")) != 0 {
+		t.Errorf("moved twice, %v", err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() != 0 || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
+// A crash after the append and before the mark: the leaf is in both, and stays in the ledger once.
+func TestSpooledLeavesAreWrittenOnce(t *testing.T) {
+	f, path, again := newSpooling(t)
+	ids := []call.ID{f.arrive(t, "a", presentHeaders).Call, f.arrive(t, "b", presentHeaders).Call, f.arrive(t, "a", presentHeaders).Call}
+	f.book.broken = errTestDisk
+	for i, id := range ids {
+		if _, err := f.Egress(t.Context(), emergency([]call.CityID{"a", "b", "a"}[i], id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.book.broken = nil
+	f.book.take("a")
+	f.book.take("b")
+	for range 2 {
+		if err := f.replay(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, before, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		again()
+	}
+	if a, b := len(f.book.take("a")), len(f.book.take("b")); a != 2 || b != 1 {
+		t.Errorf("%d and %d leaves, want 2 and 1", a, b)
+	}
+}
+
+// A ledger that hangs holds nobody up, and what it writes in the end is not written again.
+func TestASlowLedgerDoesNotHoldUpAnEmergency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _, _ := newSpooling(t)
+		id := f.arrive(t, "a", presentHeaders).Call
+		f.book.take("a")
+		f.book.hold = make(chan struct{})
+		asked := time.Now()
+		shown, err := f.Egress(t.Context(), emergency("a", id))
+		if err != nil || shown.Number.Reveal() == "" || time.Since(asked) != urgentWait {
+			t.Errorf("%+v after %v, %v", shown, time.Since(asked), err)
+		}
+		if err := f.replay(t.Context()); err != nil || f.waiting() != 1 {
+			t.Errorf("moved while the first append is under way: %d wait, %v", f.waiting(), err)
+		}
+		close(f.book.hold)
+		synctest.Wait()
+		if err := f.replay(t.Context()); err != nil || f.waiting() != 0 {
+			t.Errorf("%d wait, %v", f.waiting(), err)
+		}
+		if n := len(f.book.take("a")); n != 1 {
+			t.Errorf("%d leaves", n)
+		}
+	})
+}
+
+// Without a disk for the spool the number goes all the same, and the leaf waits in memory.
+func TestEmergencyWithoutADisk(t *testing.T) {
+	f, _, _ := newSpooling(t)
+	id := f.arrive(t, "a", presentHeaders).Call
+	f.book.take("a")
+	f.book.broken = errTestDisk
+	if err := f.spool.close(); err != nil {
+		t.Fatal(err)
+	}
+	if shown, err := f.Egress(t.Context(), emergency("a", id)); err != nil || shown.Number.Reveal() == "" || f.waiting() != 1 {
+		t.Errorf("%+v, %v; %d wait", shown, err, f.waiting())
+	}
+	if err := f.replay(t.Context()); err == nil || f.waiting() != 1 {
+		t.Errorf("%d wait, %v", f.waiting(), err)
+	}
+	f.book.broken = nil
+	if err := f.replay(t.Context()); err != nil || f.waiting() != 0 || len(f.book.take("a")) != 1 {
+		t.Errorf("%d wait, %v", f.waiting(), err)
+	}
+}
+
+// Erasing goes on while the ledger takes nothing; without a spool it waits.
+func TestErasingGoesOnWithoutTheLedger(t *testing.T) {
+	f, _, _ := newSpooling(t)
+	id := f.arrive(t, "a", presentHeaders).Call
+	f.book.take("a")
+	f.now = f.now.Add(KeepFor)
+	f.book.broken = errTestDisk
+	if n, err := f.Expire(t.Context()); n != 1 || err != nil || len(f.mem.rows) != 0 {
+		t.Fatalf("erased %d, %v", n, err)
+	}
+	f.book.broken = nil
+	if err := f.replay(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if leaves := f.book.take("a"); len(leaves) != 1 || leaves[0].Kind != KindErased || leaves[0].Call != id {
+		t.Errorf("%+v", leaves)
+	}
+}
+
+// A file that a crash cut off anywhere holds exactly the leaves that were whole, and takes new ones.
+func TestACutSpoolKeepsWholeLeaves(t *testing.T) {
+	f := newInside(t, nil)
+	rapid.Check(t, func(rt *rapid.T) {
+		path := filepath.Join(t.TempDir(), "ani.spool")
+		s, err := openSpool(path, f.withKeys)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		ends := []int64{0}
+		for i := range rapid.IntRange(0, 5).Draw(rt, "leaves") {
+			if err := s.add(call.CityID(fmt.Sprint("city", i%2)), call.Leaf{Kind: KindErased, Facts: map[string]string{"erasure": fmt.Sprint(i)}}); err != nil {
+				rt.Fatal(err)
+			}
+			ends = append(ends, s.size)
+		}
+		if err := s.close(); err != nil {
+			rt.Fatal(err)
+		}
+		cut := rapid.Int64Range(0, ends[len(ends)-1]).Draw(rt, "cut")
+		if err := os.Truncate(path, cut); err != nil {
+			rt.Fatal(err)
+		}
+		if s, err = openSpool(path, f.withKeys); err != nil {
+			rt.Fatal(err)
+		}
+		defer s.close()
+		whole := 0
+		for whole+1 < len(ends) && ends[whole+1] <= cut {
+			whole++
+		}
+		if err := s.add("city0", call.Leaf{Kind: KindErased, Facts: map[string]string{"erasure": "new"}}); err != nil {
+			rt.Fatal(err)
+		}
+		page, err := s.next(99)
+		if err != nil || len(page) != whole+1 || s.waiting() != whole+1 {
+			rt.Fatalf("%d leaves, want %d; %v", len(page), whole+1, err)
+		}
+		for i, one := range page[:whole] {
+			if leafID(one.leaf) != fmt.Sprint(i) || one.city != call.CityID(fmt.Sprint("city", i%2)) {
+				rt.Fatalf("leaf %d is %+v", i, one)
+			}
+		}
+		if leafID(page[whole].leaf) != "new" {
+			rt.Fatal("the new leaf is not the last")
+		}
+	})
+}
+
+// A leaf that was moved to another city does not open there.
+func TestSpooledLeavesAreBoundToTheirCity(t *testing.T) {
+	f, path, again := newSpooling(t)
+	if err := f.spoolLeaves("aa", call.Leaf{Kind: KindErased}); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, bytes.Replace(b, []byte("aa"), []byte("bb"), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again()
+	if err := f.replay(t.Context()); !errors.Is(err, ErrDamaged) {
+		t.Error(err)
+	}
+}
