@@ -289,7 +289,7 @@ func TestOneAgentOnly(t *testing.T) {
 		waits.hears("place 1")
 		older := h.caller("cl_5")
 		older.hears("place 2")
-		mine := h.callerFor("ana", "cl_4")
+		mine := h.callerFor("ana", "cl_9")
 		h.waiting(2)
 		younger := h.caller("cl_6")
 		younger.hears("place 3")

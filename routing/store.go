@@ -61,9 +61,9 @@ var (
 
 // Place is a call in line.
 type Place struct {
-	City     call.CityID
-	Call     call.ID
-	Queue    call.QueueID
+	City  call.CityID
+	Call  call.ID
+	Queue call.QueueID
 	// Only is the one agent who may have the call; empty is anybody who serves the queue. Such a call stands before
 	// nobody: it is not counted against a limit.
 	Only     call.AgentID
