@@ -21,23 +21,32 @@ type Call struct {
 	beside  sync.WaitGroup // slow acts that run beside the call: ringing, opening a recording
 
 	caller   Leg
+	back     *CallBackOrder   // a call that we place; nil for a caller's
 	tooLong  <-chan time.Time // the call is as long as the city allows; nil never
+	limit    *time.Timer      // of tooLong; nil: none
+	listens  *time.Timer      // until the caller must have heard the notice
 	since    time.Time        // when the first wait began: the call's place in line, kept when it is put back
 	waitFrom time.Time        // when this wait began
 	placed   bool             // in line now
 	leave    context.CancelFunc
 
-	offer    *Offer // the claim this call holds: ringing or talking
-	rings    int    // agents rung so far, for leg names
-	agent    Leg    // nil but while talking
-	joinedAt time.Time
+	offer    *Offer    // the claim this call holds: ringing or talking
+	rings    int       // agents rung so far, for leg names
+	agent    Leg       // nil but while they are on the call
+	joinedAt time.Time // since when caller and agent talk; zero while they do not
+	dials    int       // somebody outside dialled so far, for leg names
+	transfer *transfer // on its way; nil: none
+	guests   []guest   // who else is on the call
+	mixed    []Leg     // who hear each other
 	heldBy   map[LegID]bool
 	heldAt   time.Time
 
 	notice    Notice
-	recording Recording // nil until it is open
+	recording Recording // nil until it is open, and after a hand-over
 	recAsked  bool
-	late      Recording // opened after the call was over; written beside the call, read once that has ended
+	tapped    bool
+	late      Recording         // opened after the call was over; written beside the call, read once that has ended
+	sealed    *RecordingSummary // of a recording that is over; also written beside the call
 
 	record Record
 }
@@ -57,15 +66,24 @@ func newCall(s *Switchboard, a Arrival) *Call {
 		log:         s.Log.With("call", a.ID),
 		inbox:       NewInbox(),
 		caller:      a.Leg,
-		since:       a.At,
+		since:       lineFrom(a),
 		waitFrom:    a.At,
 		heldBy:      make(map[LegID]bool),
 		record: Record{
 			ID: a.ID, City: a.City, Node: s.Node, Trunk: a.Trunk, Entry: a.Entry, Queue: a.Queue, Language: a.Language,
-			Caller: a.Caller, Verstat: a.Verstat, ArrivedAt: a.At, Quality: make(map[LegID]Quality),
+			Caller: a.Caller, Verstat: a.Verstat, Attest: a.Attest, Direction: DirectionIn, Redial: a.Class.Redial,
+			ArrivedAt: a.At, Quality: make(map[LegID]Quality),
 			Recording: RecordingSummary{State: RecordingNone},
 		},
 	}
+}
+
+// lineFrom is when the wait of a caller began: with the call we cut off, where this is the same caller again.
+func lineFrom(a Arrival) time.Time {
+	if was := a.Class.Since; a.Class.Redial != "" && !was.IsZero() && was.Before(a.At) {
+		return was
+	}
+	return a.At
 }
 
 // over ends the call: how, by whose doing (empty for ours) and the cause given to the legs. It returns no next phase.
@@ -94,7 +112,9 @@ func (c *Call) callerLeft(cause Cause) phase {
 		return c.over(EndNoAck, callerLeg, cause)
 	case cause != CauseNormal:
 		return c.over(EndCallerLost, callerLeg, cause)
-	case c.agent == nil: // also after an agent was lost: nobody was there when the caller left
+	case c.host() != nil:
+		return c.over(EndTransferred, callerLeg, cause)
+	case c.joinedAt.IsZero(): // also after an agent was lost: nobody was there when the caller left
 		return c.over(EndAbandoned, callerLeg, cause)
 	default:
 		return c.over(EndCallerHungUp, callerLeg, cause)
@@ -148,6 +168,9 @@ func (c *Call) cause() Cause {
 
 // dropCaller hangs the caller's leg up and keeps what its sound was like.
 func (c *Call) dropCaller() {
+	if !c.callerHere() {
+		return
+	}
 	c.caller.Listen(nil)
 	c.record.Quality[callerLeg] = c.caller.Quality()
 	if c.record.AnsweredAt.IsZero() {
@@ -171,15 +194,14 @@ func (c *Call) dropAgent(ctx context.Context) {
 // endTalk parts the legs, hangs the agent's up and adds what was said to the record.
 func (c *Call) endTalk(cause Cause) {
 	now := time.Now()
-	delete(c.heldBy, c.agent.ID())
 	c.endHold()
-	c.caller.Part()
+	c.part()
 	c.caller.Listen(nil)
-	c.agent.Listen(nil)
-	c.record.Quality[c.agent.ID()] = c.agent.Quality()
-	c.agent.HangUp(cause)
-	c.record.Talking += now.Sub(c.joinedAt)
-	c.agent = nil
+	c.letGo(c.agent, cause)
+	if !c.joinedAt.IsZero() {
+		c.record.Talking += now.Sub(c.joinedAt)
+	}
+	c.agent, c.joinedAt, c.tapped = nil, time.Time{}, false
 }
 
 // settle tells routing what became of the offer and forgets it. It reports whether the claim was still ours.

@@ -9,7 +9,8 @@ type End string
 const (
 	EndCallerHungUp End = "caller-hung-up" // the caller hung up after speaking with an agent
 	EndAgentHungUp  End = "agent-hung-up"  // the agent ended the conversation
-	EndAbandoned    End = "abandoned"      // the caller left before an agent answered
+	EndTransferred  End = "transferred"    // handed over to a partner, and then hung up by the caller or the partner
+	EndAbandoned    End = "abandoned"      // the caller left while nobody was there: before an agent answered, or after one was lost
 	EndCancelled    End = "cancelled"      // the caller gave up before we answered (CANCEL)
 	EndQueueFull    End = "queue-full"     // refused: the queue takes no more
 	EndNoMedia      End = "no-media"       // refused: no codec in common
@@ -21,12 +22,16 @@ const (
 	EndShutdown     End = "shutdown"       // this node stopped and its deadline passed
 	EndNodeLost     End = "node-lost"      // the node that carried the call died; written by whoever closes its records
 	EndFailed       End = "failed"         // a fault of ours, named in the log
+
+	EndNoCallbackAgent  End = "callback-no-agent"   // we did not call back: the agent declined, left, or was not there in time
+	EndNoCallbackAnswer End = "callback-unanswered" // we called back, and the caller did not answer
 )
 
 // Ends lists every End, for checks and documentation.
 func Ends() []End {
-	return []End{EndCallerHungUp, EndAgentHungUp, EndAbandoned, EndCancelled, EndQueueFull, EndNoMedia, EndOverloaded, EndNoAck,
-		EndCallerLost, EndMaxWait, EndMaxLength, EndShutdown, EndNodeLost, EndFailed}
+	return []End{EndCallerHungUp, EndAgentHungUp, EndTransferred, EndAbandoned, EndCancelled, EndQueueFull, EndNoMedia, EndOverloaded, EndNoAck,
+		EndCallerLost, EndMaxWait, EndMaxLength, EndShutdown, EndNodeLost, EndFailed,
+		EndNoCallbackAgent, EndNoCallbackAnswer}
 }
 
 // Cause says why a leg ended or is to be ended, in words that the sip package turns into a status and a Q.850 value.
@@ -83,8 +88,8 @@ var (
 	ErrLegGone      = errors.New("the leg has ended")
 	ErrNoMedia      = errors.New("no codec in common")
 	ErrNoAnswer     = errors.New("rang without answer")
-	ErrRejected     = errors.New("the agent declined")
-	ErrUnreachable  = errors.New("no phone of the agent can be reached")
+	ErrRejected     = errors.New("declined")
+	ErrUnreachable  = errors.New("cannot be reached")
 	ErrQueueFull    = errors.New("the queue takes no more calls")
 	ErrUnknownQueue = errors.New("no such queue")
 	ErrUnavailable  = errors.New("not available now")

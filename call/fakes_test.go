@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -22,22 +24,90 @@ type fakeLeg struct {
 	mu      sync.Mutex
 	in      *Inbox
 	played  []Prompt
-	joined  Leg
 	hungUp  []Cause
 	refused []Cause
 	told    []News
 	tap     Tap
+	links   map[*fakeLeg]bool // whom it hears, and who hears it; guarded by patching
+	misused int               // connected anew without having parted
+	noSound string            // a prompt that is not there
+	noMixer error             // why it cannot be in a conference
 }
+
+// patching guards the links of all legs.
+var patching sync.Mutex
 
 func (l *fakeLeg) ID() LegID        { return l.id }
 func (l *fakeLeg) Attach(in *Inbox) { l.set(func() { l.in = in }) }
 func (l *fakeLeg) Refuse(c Cause)   { l.set(func() { l.refused = append(l.refused, c) }) }
 func (l *fakeLeg) HangUp(c Cause)   { l.set(func() { l.hungUp = append(l.hungUp, c) }) }
-func (l *fakeLeg) Part()            { l.set(func() { l.joined = nil }) }
 func (l *fakeLeg) Listen(t Tap)     { l.set(func() { l.tap = t }) }
 func (l *fakeLeg) Tell(n News)      { l.set(func() { l.told = append(l.told, n) }) }
-func (l *fakeLeg) Join(o Leg) error { l.set(func() { l.joined = o }); return nil }
+func (l *fakeLeg) Join(o Leg) error { return l.connect(o) }
 func (l *fakeLeg) set(f func())     { l.mu.Lock(); defer l.mu.Unlock(); f() }
+
+func (l *fakeLeg) Confer(others ...Leg) error {
+	if l.noMixer != nil {
+		return l.noMixer
+	}
+	return l.connect(others...)
+}
+
+func (l *fakeLeg) connect(others ...Leg) error {
+	patching.Lock()
+	defer patching.Unlock()
+	all := []*fakeLeg{l}
+	for _, o := range others {
+		all = append(all, o.(*fakeLeg))
+	}
+	for _, a := range all {
+		if len(a.links) > 0 {
+			a.misused++
+		}
+	}
+	for _, a := range all {
+		a.links = map[*fakeLeg]bool{}
+		for _, b := range all {
+			if a != b {
+				a.links[b] = true
+			}
+		}
+	}
+	return nil
+}
+
+func (l *fakeLeg) Part() {
+	patching.Lock()
+	defer patching.Unlock()
+	for o := range l.links {
+		delete(o.links, l)
+	}
+	clear(l.links)
+}
+
+// hears is the one whom this party hears, nil for nobody.
+func (l *fakeLeg) hears() Leg {
+	patching.Lock()
+	defer patching.Unlock()
+	for o := range l.links {
+		return o
+	}
+	return nil
+}
+
+// unattached tells whether the call has not taken the leg yet.
+func (l *fakeLeg) unattached() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.in == nil
+}
+
+// gone counts how often this leg was hung up.
+func (l *fakeLeg) gone() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.hungUp)
+}
 
 func (l *fakeLeg) Answer(context.Context) error {
 	if l.lost != "" {
@@ -55,6 +125,9 @@ func (l *fakeLeg) Quality() Quality {
 
 // Play ends a prompt that is not looped after three seconds, as the notice does.
 func (l *fakeLeg) Play(p Prompt) error {
+	if p.Name != "" && p.Name == l.noSound {
+		return errTest
+	}
 	l.set(func() { l.played = append(l.played, p) })
 	if p.Name != "" && !p.Loop {
 		in := l.in
@@ -80,12 +153,6 @@ func (l *fakeLeg) playing() Prompt {
 	return l.played[len(l.played)-1]
 }
 
-func (l *fakeLeg) hears() Leg {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.joined
-}
-
 func (l *fakeLeg) tapped() Tap {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -109,6 +176,7 @@ type fakeQueues struct {
 
 	mu      sync.Mutex
 	places  []Waiting
+	place   context.Context // of the latest place
 	in      *Inbox
 	settled []OfferOutcome
 	fence   uint64
@@ -122,7 +190,7 @@ func (q *fakeQueues) Enqueue(ctx context.Context, w Waiting, in *Inbox) error {
 	if q.enqueueErr != nil {
 		return q.enqueueErr
 	}
-	q.places, q.in = append(q.places, w), in
+	q.places, q.place, q.in = append(q.places, w), ctx, in
 	return nil
 }
 
@@ -149,7 +217,50 @@ func (q *fakeQueues) offer(agent AgentID) Offer {
 type fakePhones struct {
 	mu       sync.Mutex
 	ringing  map[AgentID]chan Rang
-	crossing Leg // answers at the very moment of our CANCEL
+	crossing Leg             // answers at the very moment of our CANCEL
+	cross    func(LegID) Leg // the same, each time another
+	dialling map[LegID]chan Rang
+	outward  []Outward
+	answered []*fakeLeg // every leg that the call was given
+}
+
+// open is who is being rung or dialled now.
+func (p *fakePhones) open() (agents []AgentID, outside []LegID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Sorted(maps.Keys(p.ringing)), slices.Sorted(maps.Keys(p.dialling))
+}
+
+// Dial rings somebody outside until the test says how it ends.
+func (p *fakePhones) Dial(ctx context.Context, o Outward, leg LegID) (Leg, error) {
+	end := make(chan Rang, 1)
+	p.mu.Lock()
+	p.outward = append(p.outward, o)
+	p.dialling[leg] = end
+	p.mu.Unlock()
+	defer p.set(func() { delete(p.dialling, leg) })
+	return p.wait(ctx, leg, end)
+}
+
+func (p *fakePhones) set(f func()) { p.mu.Lock(); defer p.mu.Unlock(); f() }
+
+// reached ends the dialling of somebody outside.
+func (p *fakePhones) reached(leg LegID, l Leg, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if end := p.dialling[leg]; end != nil {
+		select {
+		case end <- Rang{Leg: l, Err: err}:
+		default: // has ended already
+		}
+	}
+}
+
+// dialled is how often somebody outside was dialled.
+func (p *fakePhones) dialled() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.outward)
 }
 
 func (p *fakePhones) Ring(ctx context.Context, o Offer, leg LegID, _ Showing) (Leg, error) {
@@ -157,26 +268,49 @@ func (p *fakePhones) Ring(ctx context.Context, o Offer, leg LegID, _ Showing) (L
 	p.mu.Lock()
 	p.ringing[o.Agent] = end
 	p.mu.Unlock()
+	defer p.set(func() { delete(p.ringing, o.Agent) })
+	return p.wait(ctx, leg, end)
+}
+
+// wait is the end of a ringing.
+func (p *fakePhones) wait(ctx context.Context, leg LegID, end <-chan Rang) (Leg, error) {
+	r := p.ends(ctx, leg, end)
+	if answered, ok := r.Leg.(*fakeLeg); ok {
+		p.set(func() { p.answered = append(p.answered, answered) })
+	}
+	return r.Leg, r.Err
+}
+
+func (p *fakePhones) ends(ctx context.Context, leg LegID, end <-chan Rang) Rang {
 	select {
 	case r := <-end:
-		return r.Leg, r.Err
+		return r
 	case <-ctx.Done():
-		select {
-		case r := <-end: // an answer that crossed our CANCEL
-			return r.Leg, r.Err
-		default:
-		}
-		if p.crossing != nil {
-			return p.crossing, nil
-		}
-		return nil, ctx.Err()
+	}
+	select {
+	case r := <-end: // an answer that crossed our CANCEL
+		return r
+	default:
+	}
+	switch {
+	case p.crossing != nil:
+		return Rang{Leg: p.crossing}
+	case p.cross != nil:
+		return Rang{Leg: p.cross(leg)}
+	default:
+		return Rang{Err: ctx.Err()}
 	}
 }
 
 func (p *fakePhones) end(agent AgentID, l Leg, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.ringing[agent] <- Rang{Leg: l, Err: err}
+	if end := p.ringing[agent]; end != nil {
+		select {
+		case end <- Rang{Leg: l, Err: err}:
+		default: // has ended already
+		}
+	}
 }
 
 type fakeTap struct{ side string }
@@ -234,6 +368,17 @@ func (r *fakeRecords) Close(_ context.Context, rec Record) error {
 	return nil
 }
 
+// fakePartners are those outside of the city demo.
+type fakePartners struct{}
+
+func (fakePartners) Partner(city CityID, id PartnerID) (Partner, error) {
+	kinds := map[PartnerID]PartnerKind{"parks": PartnerCity, "power": PartnerPrivate, "911": PartnerPSAP, "tongues": PartnerInterpreter}
+	if kind, ok := kinds[id]; ok && city == "demo" {
+		return Partner{ID: id, Kind: kind}, nil
+	}
+	return Partner{}, ErrUnknownPartner
+}
+
 type fakePrompts struct{ err error }
 
 func (p fakePrompts) Notice(CityID, string) (NoticeSound, error) {
@@ -263,21 +408,39 @@ type bench struct {
 	terms    Terms
 	stop     context.CancelFunc
 	ended    chan End
+	faults   *counter // errors logged
+	class    CallerClass
 }
 
 func newBench(t *testing.T) *bench {
 	b := &bench{T: t,
 		queues:   &fakeQueues{stale: map[OfferOutcome]bool{}},
-		phones:   &fakePhones{ringing: map[AgentID]chan Rang{}},
+		phones:   &fakePhones{ringing: map[AgentID]chan Rang{}, dialling: map[LegID]chan Rang{}},
 		recorder: &fakeRecorder{}, records: &fakeRecords{},
 		caller: &fakeLeg{id: callerLeg},
+		faults: &counter{Handler: slog.NewTextHandler(io.Discard, nil)},
 		terms:  Terms{Record: true}, ended: make(chan End, 1),
 	}
 	b.board = &Switchboard{Node: "n1", Queues: b.queues, Phones: b.phones, Recorder: b.recorder, Records: b.records,
-		Prompts: fakePrompts{}, Terms: func(CityID, QueueID) Terms { return b.terms },
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+		Prompts: fakePrompts{}, Partners: fakePartners{}, Terms: func(CityID, QueueID) Terms { return b.terms },
+		Log: slog.New(b.faults)}
 	return b
 }
+
+// counter is a log of which only the errors are counted.
+type counter struct {
+	slog.Handler
+	errors atomic.Int64
+}
+
+func (c *counter) Handle(_ context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelError {
+		c.errors.Add(1)
+	}
+	return nil
+}
+
+func (c *counter) WithAttrs([]slog.Attr) slog.Handler { return c }
 
 // arrives sends the caller in and waits until nothing more happens by itself.
 func (b *bench) arrives() {
@@ -291,7 +454,7 @@ func (b *bench) arrives() {
 			}
 		}()
 		b.ended <- b.board.Take(ctx, Arrival{ID: "cl_1", City: "demo", Entry: "311", Queue: "general", Language: "en",
-			At: time.Now(), Leg: b.caller})
+			At: time.Now(), Leg: b.caller, Class: b.class, Attest: AttestFull})
 	}()
 }
 

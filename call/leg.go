@@ -28,7 +28,8 @@ type Leg interface {
 	Play(p Prompt) error
 	// Join connects the sound of two legs, both ways, and stops what either was playing.
 	Join(other Leg) error
-	// Part undoes Join: from here on neither hears the other.
+	// Part undoes Join and Confer for this leg: it hears nobody and nobody hears it. It may be called twice. To connect
+	// legs otherwise, all that were connected part first.
 	Part()
 	// Listen gives every packet that this party sends to t, until Listen(nil).
 	Listen(t Tap)
@@ -37,6 +38,12 @@ type Leg interface {
 	Tell(news News)
 	// Quality is what the leg's sound has been so far.
 	Quality() Quality
+}
+
+// A Conferrer is a Leg that can be connected with more than one other.
+type Conferrer interface {
+	// Confer connects the sound of all these legs: everybody hears everybody else, and what they were playing stops.
+	Confer(others ...Leg) error
 }
 
 // A Prompt names something to be played: a file of that name in that language. Looped prompts never end.

@@ -121,13 +121,17 @@ const (
 	OfferCompleted OfferOutcome = "completed" // an accepted conversation is over: wrap-up begins
 )
 
-// Phones is what a call needs to ring an agent. The sip package implements it.
+// Phones is what a call needs to ring an agent or somebody outside. The sip package implements it.
 type Phones interface {
 	// Ring rings every phone of the offer's agent until one answers, ctx ends or o.Ring has passed, and returns the
 	// leg of the one that answered; the others stop ringing at once. A 200 that crosses our CANCEL is acknowledged
 	// and hung up. Errors: ErrNoAnswer, ErrRejected, ErrUnreachable, ErrNoMedia, ErrUnavailable (a fault of ours: the
 	// agent's phone did not ring), ErrStale (the agent is another's by now), or ctx's.
 	Ring(ctx context.Context, o Offer, leg LegID, show Showing) (Leg, error)
+	// Dial calls somebody outside and returns their leg when they have answered. It ends with ctx or after o.Ring; an
+	// answer that crosses our CANCEL is hung up. Errors: ErrNoAnswer, ErrRejected (busy too), ErrUnreachable (also where
+	// the handle may not be dialled), ErrNoMedia, ErrUnavailable (a fault of ours or of the trunk), or ctx's.
+	Dial(ctx context.Context, o Outward, leg LegID) (Leg, error)
 }
 
 // Showing is what an agent's phone may be told about the call. The caller's number is not part of it.

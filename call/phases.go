@@ -9,9 +9,10 @@ import (
 
 // Prompts that a call plays, by name.
 const (
-	promptWait   = "wait"   // once, when the place in line is taken
-	promptHold   = "hold"   // looped: music
-	promptResume = "resume" // the agent was lost and the caller is back in line
+	promptWait    = "wait"    // once, when the place in line is taken
+	promptHold    = "hold"    // looped: music
+	promptResume  = "resume"  // the agent was lost and the caller is back in line
+	promptRinging = "ringing" // looped: the tone of somebody who is being called
 )
 
 // noticeSlack is how much longer than itself a notice may take before the caller's phone is given up on.
@@ -20,6 +21,9 @@ const noticeSlack = 10 * time.Second
 // arriving answers the call and sees that the caller has heard that the line is recorded.
 func arriving(ctx context.Context, c *Call) phase {
 	c.note(Moment{What: WhatArrived, Leg: callerLeg, Detail: "dialled " + c.arrival.Entry})
+	if c.since != c.arrival.At {
+		c.note(Moment{What: WhatRedial, Leg: callerLeg, Detail: "cut off from " + string(c.record.Redial) + ", keeps the place"})
+	}
 	c.log.Info("call arrived", "trunk", c.arrival.Trunk, "queue", c.arrival.Queue, "caller", c.arrival.Caller)
 	c.caller.Attach(c.inbox)
 	switch err := c.Queues.Admit(ctx, c.arrival.City, c.arrival.Queue); {
@@ -72,27 +76,26 @@ func noticing(ctx context.Context, c *Call) phase {
 	if !playing {
 		return queued
 	}
-	stuck := time.After(length + noticeSlack)
-	for {
-		select {
-		case ev := <-c.inbox.Events():
-			switch ev := ev.(type) {
-			case LegEnded:
-				return c.callerLeft(ev.Cause)
-			case Played:
-				c.noticeHeard()
-				return queued
-			default:
-				c.discard(ctx, ev)
-			}
-		case <-stuck:
-			return c.over(EndCallerLost, callerLeg, CauseSilent)
-		case <-c.tooLong:
-			return c.over(EndMaxLength, "", CauseNormal)
-		case <-ctx.Done():
-			return c.stopped(ctx)
-		}
+	c.listens = c.stuckAfter(length, callerLeg)
+	return listening
+}
+
+// listening lasts until the notice has been heard.
+func listening(ctx context.Context, c *Call) phase {
+	switch ev := c.next(ctx).(type) {
+	case nil:
+		return nil
+	case LegEnded:
+		return c.callerLeft(ev.Cause)
+	case stuck:
+		return c.over(EndCallerLost, callerLeg, CauseSilent)
+	case Played:
+		c.noticeHeard()
+		return queued
+	default:
+		c.discard(ctx, ev)
 	}
+	return listening
 }
 
 // playNotice begins the notice and says how long it is. It reports false where there is none to hear: the call is then
@@ -115,6 +118,7 @@ func (c *Call) playNotice() (time.Duration, bool) {
 
 // noticeHeard is the moment from which a recording may begin.
 func (c *Call) noticeHeard() {
+	c.listens.Stop()
 	c.notice.HeardAt = time.Now()
 	c.note(Moment{What: WhatNotice, Leg: callerLeg, Detail: c.notice.Prompt + " in " + c.notice.Language})
 }
@@ -134,12 +138,14 @@ func queued(ctx context.Context, c *Call) phase {
 				c.offer = &ev.Offer
 				return offering
 			case LegEnded:
-				return c.callerLeft(ev.Cause)
+				if ev.Leg == callerLeg {
+					return c.callerLeft(ev.Cause)
+				}
 			default:
 				c.whileWaiting(ctx, ev)
 			}
 		case <-waited:
-			return c.over(EndMaxWait, "", CauseNormal)
+			return c.waitedOut()
 		case <-c.tooLong:
 			return c.over(EndMaxLength, "", CauseNormal)
 		case <-ctx.Done():
@@ -155,14 +161,14 @@ func (c *Call) takePlace(ctx context.Context, prompt string) error {
 	}
 	var place context.Context
 	place, c.leave = context.WithCancel(ctx)
-	w := Waiting{City: c.arrival.City, Call: c.arrival.ID, Queue: c.arrival.Queue, Since: c.since}
+	w := Waiting{City: c.arrival.City, Call: c.arrival.ID, Queue: c.arrival.Queue, Since: c.since, Agent: c.awaited()}
 	if err := c.Queues.Enqueue(place, w, c.inbox); err != nil {
 		c.leave()
 		return fmt.Errorf("take a place in queue %s: %w", w.Queue, err)
 	}
 	c.placed = true
 	c.note(Moment{What: WhatQueued, Detail: string(w.Queue)})
-	c.play(Prompt{Name: prompt, Language: c.arrival.Language})
+	c.playTo(c.caller, Prompt{Name: prompt, Language: c.arrival.Language})
 	return nil
 }
 
@@ -177,25 +183,22 @@ func (c *Call) placeRefused(err error) phase {
 
 // maxWait fires when the caller has waited as long as the queue allows, counted from the start of this wait.
 func (c *Call) maxWait() (<-chan time.Time, func()) {
-	if c.terms.MaxWait == 0 {
+	limit := c.terms.MaxWait
+	if !c.callerHere() && (limit == 0 || limit > callbackWait) {
+		limit = callbackWait
+	}
+	if limit == 0 {
 		return nil, func() {}
 	}
-	t := time.NewTimer(time.Until(c.waitFrom.Add(c.terms.MaxWait)))
+	t := time.NewTimer(time.Until(c.waitFrom.Add(limit)))
 	return t.C, func() { t.Stop() }
-}
-
-// play plays p to the caller. A sound that cannot be played leaves silence and is the operator's to mend.
-func (c *Call) play(p Prompt) {
-	if err := c.caller.Play(p); err != nil {
-		c.log.Error("prompt not played", "prompt", p.Name, "language", p.Language, "err", err)
-	}
 }
 
 // whileWaiting acts on what may happen to a caller in line that changes nothing about the wait.
 func (c *Call) whileWaiting(ctx context.Context, ev Event) {
 	switch ev := ev.(type) {
 	case Played: // whatever was said, music follows
-		c.play(Prompt{Name: promptHold, Language: c.arrival.Language, Loop: true})
+		c.playTo(c.caller, c.music())
 	case Placed:
 		c.caller.Tell(News{Queue: ev.Queue, Place: ev.Place})
 	default:
@@ -210,12 +213,22 @@ func (c *Call) discard(ctx context.Context, ev Event) {
 		if ev.Leg != nil {
 			ev.Leg.HangUp(CauseNormal)
 		}
+	case dialled:
+		if ev.party != nil {
+			ev.party.HangUp(CauseNormal)
+		}
+	case transferAsked:
+		ev.answer <- ErrNotTalking
+	case cancelAsked:
+		ev.answer <- ErrNotTalking
+	case lookAsked:
+		c.show(ev)
 	case Offered:
 		if err := c.Queues.Settle(ctx, ev.Offer, OfferCanceled); err != nil && !errors.Is(err, ErrStale) {
 			c.log.Error("offer not given back", "agent", ev.Offer.Agent, "err", err)
 		}
 	case recordingOpened:
-		c.recordingIsOpen(ev)
+		c.recordingIsOpen(ctx, ev)
 	case LegHeld:
 		c.held(ev)
 	}

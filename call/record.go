@@ -13,6 +13,11 @@ type Record struct {
 	Language string       `json:"language"`
 	Caller   CallerStatus `json:"caller"`
 	Verstat  Verstat      `json:"verstat"`
+	Attest   Attestation  `json:"attest,omitempty"`
+
+	Direction Direction `json:"direction,omitempty"` // empty in records from before calls were placed: in
+	Of        ID        `json:"of,omitempty"`        // the caller's call because of which we called back
+	Redial    ID        `json:"redial_of,omitempty"` // the same caller's call that we cut off shortly before
 
 	ArrivedAt   time.Time `json:"arrived_at"`
 	AnsweredAt  time.Time `json:"answered_at,omitzero"`  // our 200
@@ -23,6 +28,9 @@ type Record struct {
 	EndedBy LegID   `json:"ended_by,omitempty"` // the leg that ended it; empty when it was us
 	Q850    int     `json:"q850"`               // ITU-T Q.850 cause value
 	Agent   AgentID `json:"agent,omitempty"`    // the last agent who spoke with the caller
+
+	Partner       PartnerID `json:"partner,omitempty"`       // the last to whom the call was handed over
+	TransferredAt time.Time `json:"transferred_at,omitzero"` // when they answered: the end of the recording
 
 	Waiting time.Duration `json:"waiting_ns"` // from arrival to the agent, or to the end
 	Talking time.Duration `json:"talking_ns"`
@@ -43,6 +51,15 @@ type Moment struct {
 	Detail string    `json:"detail,omitempty"` // in plain words, no digits of a caller's number
 }
 
+// Direction says who placed a call.
+type Direction string
+
+// The directions of a call.
+const (
+	DirectionIn  Direction = "in"  // a caller
+	DirectionOut Direction = "out" // we, to call back
+)
+
 // What names one kind of moment.
 type What string
 
@@ -60,7 +77,16 @@ const (
 	WhatResumed   What = "resumed"
 	WhatKey       What = "key"
 	WhatPutBack   What = "put-back" // back in line at the same place
+	WhatRedial    What = "redial"   // the caller of a call that we cut off
+	WhatLeft      What = "left"     // somebody other than the caller, while the call goes on
 	WhatEnded     What = "ended"
+
+	WhatTransferring   What = "transferring"    // somebody outside is called
+	WhatTransferFailed What = "transfer-failed" // Detail has why
+	WhatTransferred    What = "transferred"     // a partner has answered, and the call is theirs
+	WhatThirdParty     What = "third-party"     // a partner has joined caller and agent
+	WhatOrdered        What = "callback-ordered"
+	WhatCalled         What = "called" // the caller is being called back
 )
 
 // Leaf is what one act with personal data leaves in its city's ledger: who did what, when, to which call, under which

@@ -26,7 +26,7 @@ func (c *Call) openRecording(ctx context.Context) {
 }
 
 // recordingIsOpen takes the recording, or notes that there is none: the conversation goes on unrecorded and says so.
-func (c *Call) recordingIsOpen(ev recordingOpened) {
+func (c *Call) recordingIsOpen(ctx context.Context, ev recordingOpened) {
 	if ev.err != nil {
 		c.log.Error("call is not recorded", "err", ev.err)
 		c.record.Recording = RecordingSummary{State: RecordingFailed, Notice: c.notice, Why: "could not be opened"}
@@ -38,21 +38,51 @@ func (c *Call) recordingIsOpen(ev recordingOpened) {
 	if !c.heldAt.IsZero() {
 		c.recording.Pause()
 	}
+	if !c.record.TransferredAt.IsZero() { // handed over before it was open
+		c.endRecording(ctx)
+	}
 }
 
-// closeRecording seals what was kept and puts its due time into the record.
+// endRecording ends the recording while the call goes on with a partner, whose words are not the city's to keep. What
+// was kept is sealed beside the call.
+func (c *Call) endRecording(ctx context.Context) {
+	rec := c.recording
+	if rec == nil {
+		return
+	}
+	c.recording, c.tapped = nil, false
+	c.caller.Listen(nil)
+	if c.agent != nil {
+		c.agent.Listen(nil)
+	}
+	c.note(Moment{What: WhatRecording, Detail: string(rec.ID()) + " ended: handed over"})
+	c.runBeside(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
+		defer cancel()
+		c.seal(ctx, rec)
+	})
+}
+
+// closeRecording seals what was kept, unless that was done at a hand-over, and puts it into the record.
 func (c *Call) closeRecording(ctx context.Context) {
 	if c.late != nil {
 		c.recording = c.late
 	}
-	if c.recording == nil {
-		return
+	if c.recording != nil {
+		c.seal(ctx, c.recording)
 	}
-	sum, err := c.recording.Close(ctx)
+	if c.sealed != nil {
+		c.record.Recording = *c.sealed
+	}
+}
+
+// seal ends the call's recording and keeps what there is to say of it.
+func (c *Call) seal(ctx context.Context, rec Recording) {
+	sum, err := rec.Close(ctx)
 	sum.Notice = c.notice
 	if err != nil {
-		c.log.Error("recording not finished", "recording", c.recording.ID(), "err", err)
-		sum.ID, sum.State, sum.Why = c.recording.ID(), RecordingFailed, "could not be finished"
+		c.log.Error("recording not finished", "recording", rec.ID(), "err", err)
+		sum.ID, sum.State, sum.Why = rec.ID(), RecordingFailed, "could not be finished"
 	}
-	c.record.Recording = sum
+	c.sealed = &sum
 }

@@ -15,29 +15,32 @@ type Switchboard struct {
 	Recorder Recorder
 	Records  Records
 	Prompts  Prompts
+	Partners Partners // nil: there are none
 	Terms    func(CityID, QueueID) Terms
 	Log      *slog.Logger
 
 	active atomic.Int64
+	live   liveCalls
 }
 
 // Take runs a call on the goroutine that brings it and returns how it ended. When it returns, the call holds no port,
 // queue place, claim or goroutine, and its one record has been handed to Records. ctx ends calls when the node stops.
 func (s *Switchboard) Take(ctx context.Context, a Arrival) End {
-	s.active.Add(1)
-	defer s.active.Add(-1)
-	return newCall(s, a).run(ctx)
+	return newCall(s, a).run(ctx, arriving)
 }
 
 // Active is how many calls are being run now.
 func (s *Switchboard) Active() int { return int(s.active.Load()) }
 
 // run is the call's one goroutine.
-func (c *Call) run(ctx context.Context) (end End) {
+func (c *Call) run(ctx context.Context, first phase) (end End) {
+	c.active.Add(1)
+	defer c.active.Add(-1)
+	c.live.add(c)
+	defer c.live.remove(c)
 	ctx, c.stop = context.WithCancelCause(ctx)
-	tooLong, stopTimer := c.maxLength()
-	defer stopTimer()
-	c.tooLong = tooLong
+	c.startLimit(c.arrival.At)
+	defer c.stopLimit()
 	after := context.WithoutCancel(ctx)
 	defer func() { end = c.record.End }() // also where the call broke
 	defer c.writeRecord(after)            // whatever giving back has come to
@@ -48,7 +51,7 @@ func (c *Call) run(ctx context.Context) (end End) {
 			c.over(EndFailed, "", CauseInternal)
 		}
 	}()
-	for p := phase(arriving); p != nil; {
+	for p := first; p != nil; {
 		p = p(ctx, c)
 	}
 	return c.record.End
@@ -63,6 +66,8 @@ func (c *Call) giveBack(ctx context.Context) {
 	defer cancel()
 	c.stop(nil) // ends the queue place and whatever runs beside the call
 	c.inbox.Close()
+	c.dropTransfer()
+	c.dropGuests()
 	c.dropAgent(ctx)
 	c.dropCaller()
 	c.beside.Wait()

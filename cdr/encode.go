@@ -32,7 +32,7 @@ func Decode(data []byte) (call.Record, error) {
 // normal returns r with every time in UTC, without its monotonic reading, and every figure a JSON number. It copies
 // what it changes.
 func normal(r call.Record) call.Record {
-	for _, at := range []*time.Time{&r.ArrivedAt, &r.AnsweredAt, &r.ConnectedAt, &r.EndedAt,
+	for _, at := range []*time.Time{&r.ArrivedAt, &r.AnsweredAt, &r.ConnectedAt, &r.EndedAt, &r.TransferredAt,
 		&r.Recording.EndedAt, &r.Recording.DueAt, &r.Recording.Notice.HeardAt} {
 		*at = utc(*at)
 	}

@@ -464,7 +464,8 @@ func wantEnds(t *testing.T, records []call.Record, want []call.End) {
 
 // TestEveryEndHasAStory fails when an End is added and nobody tells how it comes about.
 func TestEveryEndHasAStory(t *testing.T) {
-	told := map[call.End]string{call.EndShutdown: "TestShutdown", call.EndNoAck: "TestNoAck", call.EndOverloaded: "TestNoPort", call.EndNodeLost: "test.TestKilledDuringACall"}
+	told := map[call.End]string{call.EndShutdown: "TestShutdown", call.EndNoAck: "TestNoAck", call.EndOverloaded: "TestNoPort", call.EndNodeLost: "test.TestKilledDuringACall",
+		call.EndTransferred: "call.TestTransfer", call.EndNoCallbackAgent: "call.TestCallBack", call.EndNoCallbackAnswer: "call.TestCallBack"}
 	for _, story := range endings {
 		for _, end := range story.ends {
 			told[end] = story.name
