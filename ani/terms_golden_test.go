@@ -60,12 +60,16 @@ var dimensions = []dimension{
 	{"circumstance", []string{"ordinary", "no number", "protected by law", "forbidden by the city"}, func(x *Tuple, i int) {
 		x.Held, x.Protected, x.Narrowed = i != 1, i == 2, i == 3
 	}},
-	{"profile", asWords(Profiles()), func(x *Tuple, i int) { x.Profile = Profiles()[i] }},
-	{"privacy", []string{"none", "restricted"}, func(x *Tuple, i int) { x.Open = i == 0 }},
-	{"tariff", []string{"no", "yes"}, func(x *Tuple, i int) { x.Tariff = i == 1 }},
-	{"relation", asWords(Relations()), func(x *Tuple, i int) { x.Relation = Relations()[i] }},
-	{"consent", asWords(Consents()), func(x *Tuple, i int) { x.Consent = Consents()[i] }},
-	{"process", asWords(Processes()), func(x *Tuple, i int) { x.Process = Processes()[i] }},
+	over("profile", Profiles(), func(x *Tuple, v Profile) { x.Profile = v }),
+	over("privacy", []Wish{Unrestricted, Restricted}, func(x *Tuple, v Wish) { x.Open = v == Unrestricted }),
+	over("tariff", []string{"no", "yes"}, func(x *Tuple, v string) { x.Tariff = v == "yes" }),
+	over("relation", Relations(), func(x *Tuple, v Relation) { x.Relation = v }),
+	over("consent", Consents(), func(x *Tuple, v Consent) { x.Consent = v }),
+	over("process", Processes(), func(x *Tuple, v Process) { x.Process = v }),
+}
+
+func over[T ~string](name string, values []T, set func(*Tuple, T)) dimension {
+	return dimension{name, asWords(values), func(x *Tuple, i int) { set(x, values[i]) }}
 }
 
 // wholeTable has a part for each purpose, in it one for each group of recipients who are treated alike, and in it one line
@@ -78,7 +82,7 @@ func wholeTable(p *policy) string {
 		var groups [][]byte
 		var who [][]string
 		for _, recipient := range Recipients() {
-			all := decideAll(p, Tuple{Purpose: purpose, Recipient: recipient, Verstat: call.VerstatPassed}, dimensions, nil)
+			all := decideAll(p, &Tuple{Purpose: purpose, Recipient: recipient, Verstat: call.VerstatPassed}, dimensions, nil)
 			i := slices.IndexFunc(groups, func(g []byte) bool { return bytes.Equal(g, all) })
 			if i < 0 {
 				i, groups, who = len(groups), append(groups, all), append(who, nil)
@@ -112,21 +116,21 @@ func numbersOf[T comparable](of []T) map[T]byte {
 }
 
 // decideAll appends the rulings of all tuples that the dimensions make of x, two bytes each: row and decision.
-func decideAll(p *policy, x Tuple, over []dimension, all []byte) []byte {
-	if len(over) == 0 {
-		r := p.decide(x)
+func decideAll(p *policy, x *Tuple, dims []dimension, all []byte) []byte {
+	if len(dims) == 0 {
+		r := p.decide(*x)
 		return append(all, rowNumbers[r.Row.ID], decisionNumbers[r.Decision])
 	}
-	for i := range over[0].values {
-		over[0].set(&x, i)
-		all = decideAll(p, x, over[1:], all)
+	for i := range dims[0].values {
+		dims[0].set(x, i)
+		all = decideAll(p, x, dims[1:], all)
 	}
 	return all
 }
 
 // printAll writes one line for each set of values that share their rulings.
-func printAll(b *strings.Builder, p *policy, all []byte, over []dimension, path []string) {
-	if len(over) == 0 {
+func printAll(b *strings.Builder, p *policy, all []byte, dims []dimension, path []string) {
+	if len(dims) == 0 {
 		conditions := strings.Join(path, "; ")
 		if conditions == "" {
 			conditions = "always"
@@ -134,10 +138,10 @@ func printAll(b *strings.Builder, p *policy, all []byte, over []dimension, path 
 		fmt.Fprintf(b, "    %s: %s %s\n", conditions, terms[all[0]].ID, Decisions()[all[1]])
 		return
 	}
-	size := len(all) / len(over[0].values)
+	size := len(all) / len(dims[0].values)
 	var parts [][]byte
 	var labels [][]string
-	for i, value := range over[0].values {
+	for i, value := range dims[0].values {
 		part := all[i*size : (i+1)*size]
 		j := slices.IndexFunc(parts, func(q []byte) bool { return bytes.Equal(q, part) })
 		if j < 0 {
@@ -146,7 +150,7 @@ func printAll(b *strings.Builder, p *policy, all []byte, over []dimension, path 
 		labels[j] = append(labels[j], value)
 	}
 	for j, part := range parts {
-		printAll(b, p, part, over[1:], label(path, over[0], labels[j]))
+		printAll(b, p, part, dims[1:], label(path, dims[0], labels[j]))
 	}
 }
 
