@@ -244,6 +244,46 @@ func TestTransfer(t *testing.T) {
 		b.caller.ends(CauseNormal)
 		b.wants(EndTransferred)
 	})
+	for _, first := range []string{"agent", "partner"} {
+		for _, cause := range []Cause{CauseNormal, CauseSilent} {
+			story(t, fmt.Sprintf("the agent leaves (%s) as the partner answers, %s first", cause, first), func(b *bench) {
+				agent := b.talks()
+				b.transfers("parks")
+				partner := &fakeLeg{id: "partner-1"}
+				if first == "agent" {
+					agent.ends(cause)
+					b.phones.reached("partner-1", partner, nil)
+				} else {
+					agent.says(dialled{"partner-1", partner, nil})
+					agent.ends(cause)
+				}
+				b.together(b.caller, partner)
+				b.over(agent)
+				b.settled(OfferAccepted, OfferCompleted)
+				b.caller.ends(CauseNormal)
+				b.wants(EndTransferred)
+				b.over(partner)
+			})
+		}
+	}
+	for _, first := range []string{"caller", "partner"} {
+		story(t, "the caller leaves as the partner answers, first the "+first, func(b *bench) {
+			agent := b.talks()
+			b.transfers("parks")
+			partner, want := &fakeLeg{id: "partner-1"}, EndTransferred
+			answer := dialled{"partner-1", partner, nil}
+			if first == "caller" {
+				want = EndCallerHungUp
+				b.caller.ends(CauseNormal)
+				agent.says(answer)
+			} else {
+				agent.says(answer)
+				b.caller.ends(CauseNormal)
+			}
+			b.wants(want)
+			b.over(agent, partner)
+		})
+	}
 	story(t, "the recording opens after the hand-over", func(b *bench) {
 		b.recorder.slow = time.Minute
 		b.talks()

@@ -85,6 +85,9 @@ func lost(r call.Record, alive time.Time) call.Record {
 	if !r.ConnectedAt.IsZero() {
 		r.Waiting, r.Talking = r.ConnectedAt.Sub(r.ArrivedAt), r.EndedAt.Sub(r.ConnectedAt)
 	}
+	if !r.TransferredAt.IsZero() { // the rest was with a partner
+		r.Talking = r.TransferredAt.Sub(r.ConnectedAt)
+	}
 	r.Timeline = append(r.Timeline, call.Moment{At: r.EndedAt, What: call.WhatEnded, Detail: lostDetail})
 	return normal(r)
 }

@@ -75,6 +75,22 @@ func TestLostCallsAreClosed(t *testing.T) {
 	}
 }
 
+// TestALostCallWithAPartner: what was spoken with a partner is not counted as the agent's.
+func TestALostCallWithAPartner(t *testing.T) {
+	o := newOffice(t)
+	r := answered(0)
+	r.ConnectedAt, r.TransferredAt, r.Partner = r.ArrivedAt.Add(10*time.Second), r.ArrivedAt.Add(time.Minute), "parks"
+	o.open(r)
+	o.restart()
+	closed, err := o.CloseLost(t.Context(), "node-a", func(call.Record) time.Time { return r.ArrivedAt.Add(time.Hour) }, nothingKept)
+	if err != nil || len(closed) != 1 {
+		t.Fatalf("%d records, %v", len(closed), err)
+	}
+	if got := o.get(r.ID); got.Talking != 50*time.Second || got.Partner != "parks" || !got.TransferredAt.Equal(r.TransferredAt) {
+		t.Errorf("talked %v: %+v", got.Talking, got)
+	}
+}
+
 func TestALostCallWithoutItsRecordingSaysSo(t *testing.T) {
 	o := newOffice(t)
 	r := answered(0)
