@@ -2,6 +2,7 @@ package ani
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -169,7 +170,7 @@ func (a NewAsk) check(by Person) error {
 	if err := plainText(a.To, a.Why); err != nil {
 		return err
 	}
-	return plainRefs(a.Case, a.Ref)
+	return errors.Join(plainRefs(a.Case), entryRef("prc", a.Ref))
 }
 
 func (o *Office) ask(ctx context.Context, k kept[askBody], by Person) (kept[askBody], error) {

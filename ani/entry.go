@@ -204,6 +204,14 @@ func plainRefs(refs ...string) error {
 	return nil
 }
 
+// entryRef lets pass the id of an entry, or none: it stands in leaves, and nothing else that somebody types there may.
+func entryRef(prefix, id string) error {
+	if id != "" && !call.ValidID(prefix, id) {
+		return fmt.Errorf("%w: a reference is the id of an entry, %s_…", ErrIncomplete, prefix)
+	}
+	return nil
+}
+
 // withoutNumbers returns a person's text as it may be shown: what could be a telephone number is taken out.
 func withoutNumbers(s string) string {
 	var out, run strings.Builder

@@ -2,6 +2,7 @@ package ani
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -133,7 +134,7 @@ func (n NewSubjectRequest) check() error {
 	if n.Name == "" || n.Number.IsZero() {
 		return fmt.Errorf("%w: the subject's name and number", ErrIncomplete)
 	}
-	refs := []string{n.Permission}
+	refs := []string{}
 	for _, p := range slices.Concat(n.Proofs, n.AgentProofs) {
 		if !slices.Contains(ProofKinds(), p.Kind) {
 			return fmt.Errorf("%w: a proof is one of %s", ErrIncomplete, joined(ProofKinds()))
@@ -146,7 +147,7 @@ func (n NewSubjectRequest) check() error {
 	if err := plainText(n.Name, n.Agent); err != nil {
 		return err
 	}
-	return plainRefs(refs...)
+	return errors.Join(plainRefs(refs...), entryRef("cns", n.Permission))
 }
 
 func (o *Office) newSubject(ctx context.Context, city call.CityID, n NewSubjectRequest, by Person) (kept[subjectBody], error) {
