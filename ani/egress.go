@@ -43,6 +43,7 @@ type Shown struct {
 	Anonymous bool              // From says nobody (RFC 3323 §4.1.1.3); otherwise it may be Number, or opaque without one
 	Verified  bool              // a carrier vouches for the number: the badge, and no proof of who is calling
 	Status    call.CallerStatus // why there is no number, where there is none
+	Identity  string            // value of an Identity header that signs Number (RFC 8224); empty: none
 }
 
 // shownKey is what a decision about a leg depends on besides the call.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"callhall/ani"
 	"callhall/call"
 )
 
@@ -42,17 +43,18 @@ func (s *Server) dial(ctx context.Context, o call.Outward, id call.LegID) (calle
 	if err != nil {
 		return calledLeg{}, err
 	}
+	p := w.present(o.City, s.decideOn(ctx, o, w), from.shown.Addr().String(), s.deps.Now())
 	r, err := s.newRinging(o.Near, ringFor(o), trunkStatus)
 	if err != nil {
 		return calledLeg{}, err
 	}
-	return r.run(ctx, []summons{r.trunkInvite(o, id, w, from, to)})
+	return r.run(ctx, []summons{r.trunkInvite(o, id, w, from, to, p)})
 }
 
 // trunkInvite builds the INVITE that goes that way, and its dialog.
-func (r *ringing) trunkInvite(o call.Outward, id call.LegID, w way, from *listener, to address) summons {
+func (r *ringing) trunkInvite(o call.Outward, id call.LegID, w way, from *listener, to address, p presentation) summons {
 	s := r.server
-	d := newDialog(from, s.face(o, w, from))
+	d := newDialog(from, p.from)
 	d.remote, d.target = to, w.proxy.uri() // until the far side has named itself
 	if w.proxy.network == "tcp" || w.trunk.NATLearn {
 		d.flow = w.proxy.addr.String() // the connection it answers by is the one that surely reaches it
@@ -61,13 +63,22 @@ func (r *ringing) trunkInvite(o call.Outward, id call.LegID, w way, from *listen
 	if w.trunk.NATLearn {
 		l.learn = w.proxy.addr.Addr()
 	}
-	i := r.invite(l)
+	i := r.invite(l, p.headers...)
 	i.req.Recipient = w.uri
 	if w.kind == "" {
 		i.req.Recipient = to.header()
 	}
 	i.req.SetDestination(w.proxy.addr.String())
 	return i
+}
+
+// decideOn asks what a leg that goes this way may show. A caller who is called back is shown no caller.
+func (s *Server) decideOn(ctx context.Context, o call.Outward, w way) ani.Shown {
+	if w.kind == "" {
+		return ani.Shown{}
+	}
+	return s.decide(ctx, ani.Outgoing{City: o.City, Call: o.Call, To: ani.Party(w.kind), Whom: string(o.Partner), Trusted: w.trunk.TrustOut,
+		Secured: w.secured(), Spoken: o.Spoken, By: o.By})
 }
 
 // whom names for the log whom o is for. A handle is not told: it dials.

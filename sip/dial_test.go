@@ -162,6 +162,8 @@ func (h handles) Destination(_ context.Context, city call.CityID, handle string,
 	return h[handle], nil
 }
 
+func (handles) Egress(context.Context, ani.Outgoing) (ani.Shown, error) { return nothing, nil }
+
 func TestNobodyToDial(t *testing.T) {
 	st := raise(t, func(_ *Config, d *Deps) { d.Egress = handles{"hdl_masked": masked(t, "+12125550142")} })
 	st.outside("udp")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 
+	"callhall/ani"
 	"callhall/call"
 	"callhall/media"
 )
@@ -44,13 +45,14 @@ func (s *Server) Ring(ctx context.Context, o call.Offer, id call.LegID, show cal
 
 // ringAll rings those phones.
 func (s *Server) ringAll(ctx context.Context, contacts []contact, o call.Offer, id call.LegID, show call.Showing) (leg calledLeg, err error) {
+	shown := s.decide(ctx, ani.Outgoing{City: o.City, Call: show.Call, To: ani.PartyAgent, Whom: string(o.Agent), By: "engine"})
 	r, err := s.newRinging(show.Near, o.Ring, ringStatus)
 	if err != nil {
 		return calledLeg{}, err
 	}
 	all := make([]summons, 0, len(contacts))
 	for _, c := range contacts {
-		i, err := r.phoneInvite(c, o, id, show)
+		i, err := r.phoneInvite(c, toAgent(o, shown), o, id, show)
 		if err != nil {
 			s.log.Warn("phone not rung", "agent", o.Agent, "err", err)
 			continue
@@ -60,23 +62,23 @@ func (s *Server) ringAll(ctx context.Context, contacts []contact, o call.Offer, 
 	return r.run(ctx, all)
 }
 
-// phoneInvite builds the INVITE to one phone, and its dialog. Nothing of the caller is in it.
-func (r *ringing) phoneInvite(c contact, o call.Offer, id call.LegID, show call.Showing) (summons, error) {
+// phoneInvite builds the INVITE to one phone, and its dialog. Of the caller it has what p says.
+func (r *ringing) phoneInvite(c contact, p presentation, o call.Offer, id call.LegID, show call.Showing) (summons, error) {
 	s := r.server
 	from := s.listenerTowards(sip.NetworkToLower(c.transport), c.source.String())
 	if from == nil {
 		return summons{}, fmt.Errorf("no %s listener to call from", c.transport)
 	}
-	d := newDialog(from, opaque(o.City, "311 "+string(show.Queue)))
+	d := newDialog(from, p.from)
 	d.flow, d.remote, d.target = c.source.String(), address{uri: plainURI(c.uri)}, c.uri
 	l := s.newLeg(id, s.log.With("call", show.Call, "leg", id, "agent", o.Agent), d)
 	if c.uri.Host != c.source.Addr().String() {
 		l.learn = c.source.Addr() // the phone does not know the address it is seen at
 	}
-	return r.invite(l,
+	return r.invite(l, append([]sip.Header{
 		sip.NewHeader("X-Callhall-Call", string(show.Call)),
 		sip.NewHeader("X-Callhall-Queue", string(show.Queue)),
-		sip.NewHeader("X-Callhall-Language", show.Language)), nil
+		sip.NewHeader("X-Callhall-Language", show.Language)}, p.headers...)...), nil
 }
 
 // newDialog is a dialog that we are about to open, its Call-ID and tag our own and new.

@@ -24,7 +24,7 @@ func (st *stage) phone(network string) *wireDialog {
 	st.t.Helper()
 	w := st.dial(network, "127.0.0.1:0")
 	d := w.ready()
-	d.localTag = "phone" + d.callID
+	d.localTag, d.local = "phone"+d.callID, "sip:ana@demo.invalid"
 	var uri sip.Uri
 	if err := sip.ParseUri("sip:ana@"+w.local+";transport="+network, &uri); err != nil {
 		st.t.Fatal(err)

@@ -18,10 +18,14 @@ type wire struct {
 	local  string // host:port
 	branch int
 	in     chan *text
+
+	mu    sync.Mutex
+	heard []string // every message that came, as it came
 }
 
 // A text is a message as it came.
 type text struct {
+	raw     string
 	start   string
 	headers map[string][]string
 	body    string
@@ -70,6 +74,9 @@ func (w *wire) read() {
 				break
 			}
 			rest = rest[size:]
+			w.mu.Lock()
+			w.heard = append(w.heard, m.raw)
+			w.mu.Unlock()
 			w.in <- m
 		}
 	}
@@ -95,7 +102,7 @@ func parseText(s string) (*text, int) {
 	if len(s) < size {
 		return nil, 0
 	}
-	m.body = s[len(head)+4 : size]
+	m.body, m.raw = s[len(head)+4:size], s[:size]
 	return m, size
 }
 
