@@ -1,6 +1,7 @@
 package ani
 
 import (
+	"slices"
 	"strings"
 
 	"callhall/call"
@@ -105,14 +106,15 @@ type party struct {
 
 // readParty keeps what RFC 3325 §9.1 allows, one tel and one sip value.
 func readParty(values []string, source Source) party {
-	p := party{source: source, sent: len(values) > 0}
+	p := party{source: source, sent: len(values) > 0, private: anyTooLong(values)}
 	for a, ok := range each(values) {
 		p.add(a, ok)
 	}
-	for _, v := range values {
-		p.private = p.private || len(v) > maxHeader
-	}
 	return p
+}
+
+func anyTooLong(values []string) bool {
+	return slices.ContainsFunc(values, func(v string) bool { return len(v) > maxHeader })
 }
 
 func (p *party) add(a address, ok bool) {
@@ -145,23 +147,17 @@ func (p *party) addresses() []address {
 // readRemote reads Remote-Party-ID (draft-ietf-sip-privacy-04 §7.1): the values that are of the calling party. Its number
 // is used only where the network says that it has screened it; its wish for privacy holds in any case.
 func readRemote(values []string) party {
-	p := party{source: SourceRemoteParty}
+	p := party{source: SourceRemoteParty, private: anyTooLong(values)}
 	for a, ok := range each(values) {
 		if role, given := lookup(a.field, ";", "party"); given && !strings.EqualFold(role, "calling") {
 			continue
 		}
-		if wish, given := lookup(a.field, ";", "privacy"); given && !strings.EqualFold(wish, "off") {
-			p.private = true
-		}
-		if screened, _ := lookup(a.field, ";", "screen"); ok && strings.EqualFold(screened, "yes") {
+		asked, off := settled(a.field, ";", "privacy", "off")
+		p.private = p.private || asked && !off || a.anonymous()
+		if _, screened := settled(a.field, ";", "screen", "yes"); screened {
 			p.sent = true
-			p.add(a, true)
-			continue
+			p.add(a, ok)
 		}
-		p.private = p.private || a.anonymous()
-	}
-	for _, v := range values {
-		p.private = p.private || len(v) > maxHeader
 	}
 	return p
 }

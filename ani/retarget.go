@@ -69,8 +69,8 @@ func diversions(values []string, private bool) (list []Redirect) {
 		if digits == "" {
 			continue
 		}
-		wish, asked := lookup(a.field, ";", "privacy")
-		list = append(list, Redirect{seal(digits), private || a.anonymous() || asked && !strings.EqualFold(wish, "off")})
+		asked, off := settled(a.field, ";", "privacy", "off")
+		list = append(list, Redirect{seal(digits), private || a.anonymous() || asked && !off})
 	}
 	slices.Reverse(list)
 	return list
@@ -94,8 +94,8 @@ func history(values []string, private bool) (list []Redirect) {
 		text, _ := lookup(a.field, ";", "index")
 		index := indexOf(text)
 		indexed = indexed && index != nil
-		wish, asked := lookup(a.query, "&", "privacy")
-		steps = append(steps, step{Redirect{seal(digits), private || a.anonymous() || asked && parsePrivacy([]string{wish}).Restricts()}, index})
+		asked, none := settled(a.query, "&", "privacy", "none")
+		steps = append(steps, step{Redirect{seal(digits), private || a.anonymous() || asked && !none}, index})
 	}
 	if indexed {
 		slices.SortStableFunc(steps, func(a, b step) int { return slices.Compare(a.index, b.index) })

@@ -18,7 +18,7 @@ type address struct {
 	name  string // display name as written, quotes and all; a number in it is text, and nobody vouches for it
 	tel   bool   // a tel URI, else sip or sips
 	user  string // of a sip URI, or the number of a tel URI; percent-decoded
-	host  string // of a sip URI, lower case
+	host  string // of a sip URI, lower case, without port
 	query string // headers of the URI, as written (RFC 3261 §19.1.1)
 	// Parameters as written: of the number (RFC 3966 §3, RFC 3261 §19.1.6), of the sip URI, of the header field.
 	number, uri, field string
@@ -125,7 +125,12 @@ func parseSIP(rest string) (a address) {
 	user, number, _ := strings.Cut(userinfo, ";")
 	host, a.query, _ = strings.Cut(host, "?")
 	host, a.uri, _ = strings.Cut(host, ";")
-	a.user, a.number, a.host = unescape(user), number, strings.ToLower(strings.TrimSpace(host))
+	if !strings.HasSuffix(host, "]") { // an IPv6 address without a port
+		if i := strings.LastIndexByte(host, ':'); i >= 0 {
+			host = host[:i]
+		}
+	}
+	a.user, a.number, a.host = unescape(user), number, strings.ToLower(strings.TrimRight(strings.TrimSpace(host), "."))
 	return a
 }
 
@@ -150,6 +155,21 @@ func lookup(list, separator, name string) (value string, ok bool) {
 		}
 	}
 	return "", false
+}
+
+// settled tells whether a parameter is given and, however often, never as anything but want: doubt is for the caller of it
+// to read the strict way.
+func settled(list, separator, name, want string) (given, settled bool) {
+	settled = true
+	for len(list) > 0 {
+		var pair string
+		pair, list, _ = strings.Cut(list, separator)
+		key, value, _ := strings.Cut(pair, "=")
+		if strings.EqualFold(strings.TrimSpace(key), name) {
+			given, settled = true, settled && strings.EqualFold(strings.Trim(unescape(value), ` "`), want)
+		}
+	}
+	return given, given && settled
 }
 
 func unescape(s string) string {
@@ -184,7 +204,7 @@ func (a address) label() string {
 	if !quoted {
 		return a.name
 	}
-	inner = strings.TrimSuffix(inner, `"`)
+	inner = strings.TrimSpace(strings.TrimSuffix(inner, `"`))
 	if !strings.Contains(inner, `\`) {
 		return inner
 	}
@@ -210,15 +230,18 @@ func (a address) anonymous() bool {
 	return a.host == "anonymous.invalid" || strings.HasSuffix(a.host, ".anonymous.invalid") || hidden(a.user)
 }
 
+// hiddenNames are what stands in place of a name or a number that its owner keeps back.
+var hiddenNames = [...]string{"anonymous", "restricted", "private", "withheld", "blocked", "anonymous caller", "private caller",
+	"private number", "private name", "number withheld", "caller id blocked"}
+
 // hidden tells whether a word stands for a caller who does not want to be known.
 func hidden(word string) bool {
-	switch len(word) { // spares the comparisons below for nearly every name
-	case 7, 8, 9, 10:
-	default:
-		return false
+	for _, name := range hiddenNames {
+		if strings.EqualFold(word, name) {
+			return true
+		}
 	}
-	return strings.EqualFold(word, "anonymous") || strings.EqualFold(word, "restricted") || strings.EqualFold(word, "private") ||
-		strings.EqualFold(word, "withheld")
+	return false
 }
 
 // unavailable tells whether a is how carriers write "not known".
