@@ -83,9 +83,11 @@ func TestEnteredTellsNothingOfWhatIsWrong(t *testing.T) {
 		}
 		shows(t, "yaml", fmt.Sprint(err))
 	}
-	e := Entered{number: seal("12125550142")}
-	if err := e.UnmarshalText([]byte("12125550142x")); err == nil || !e.IsZero() {
-		t.Error("what was refused left an earlier number standing")
+	for _, text := range []string{"12125550142x", ""} {
+		e := Entered{number: seal("12125550142")}
+		if err := e.UnmarshalText([]byte(text)); (err == nil) != (text == "") || !e.IsZero() {
+			t.Errorf("%q left an earlier number standing", text)
+		}
 	}
 }
 

@@ -28,7 +28,7 @@ func (e *Entered) UnmarshalText(text []byte) (err error) {
 // UnmarshalJSON seals a string. A JSON number is refused: it has lost its "+", and errors of the decoder would quote it.
 func (e *Entered) UnmarshalJSON(value []byte) error {
 	var text *string
-	if len(value) == 0 || value[0] != '"' && value[0] != 'n' || json.Unmarshal(value, &text) != nil {
+	if json.Unmarshal(value, &text) != nil {
 		return ErrNotNumber
 	}
 	if text == nil {

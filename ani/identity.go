@@ -18,7 +18,6 @@ import (
 // Privacy is read restrictively: any value but "none", one that cannot be read, an anonymous or hidden address in any
 // header that says who calls, and a header too long to be read count as asking for it. Nothing that is added takes it back.
 func ParseIdentity(h Headers, t Trust) Identity {
-	t = t.within()
 	from := readParty(h.From, SourceFrom)
 	id := Identity{Status: call.CallerUnavailable, Verstat: call.VerstatNone, Source: SourceNone, Privacy: parsePrivacy(h.Privacy)}
 	id.Private = id.Privacy.Restricts() || from.private

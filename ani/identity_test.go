@@ -149,8 +149,8 @@ func TestNeverGuessed(t *testing.T) {
 	}
 }
 
-// TestPrecedence is about what stands against each other in one header or in two.
-func TestPrecedence(t *testing.T) {
+// TestContradictingParties is about what stands against each other in one header or in two.
+func TestContradictingParties(t *testing.T) {
 	const pai, other, from = "<tel:+12125550142>", "<sip:+12125550143@c.invalid>", `"x" <sip:+12125550144@c.invalid>;tag=1`
 	const anonymous = `"Anonymous" <sip:anonymous@anonymous.invalid>;tag=1`
 	for name, c := range map[string]struct {
@@ -197,6 +197,7 @@ func TestRemoteParty(t *testing.T) {
 		";screen=no":                                   {Status: call.CallerUnavailable},
 		";screen":                                      {Status: call.CallerUnavailable},
 		";screen=yes;screen=no":                        {Status: call.CallerUnavailable},
+		";screen=no;screen=yes":                        {Status: call.CallerUnavailable},
 		";screen=yes-no":                               {Status: call.CallerUnavailable},
 		";party=called;screen=yes":                     {Status: call.CallerUnavailable},
 		";party=called;screen=yes;privacy=full":        {Status: call.CallerUnavailable},

@@ -13,11 +13,11 @@ func TestDiversion(t *testing.T) {
 		"<tel:+12125550149>,<tel:+12125550148>|<tel:+12125550147>": "12125550147 12125550148 12125550149",
 		`"Ana" <tel:+12125550147>;privacy=off`:                     "12125550147", "<tel:+12125550147>;privacy=full": "12125550147!",
 		"<tel:+12125550147>;privacy=name": "12125550147!", "<tel:+12125550147>;privacy=uri": "12125550147!", `<tel:+12125550147>;Privacy="full"`: "12125550147!",
-		"<tel:+12125550147>;privacy": "12125550147!", "<tel:+12125550147>;privacy=off;privacy=full": "12125550147!", "<tel:+12125550147>;privacy=whatever": "12125550147!",
+		"<tel:+12125550147>;privacy": "12125550147!", "<tel:+12125550147>;privacy=off;privacy=full": "12125550147!", "<tel:+12125550147>;privacy=full;privacy=off": "12125550147!", "<tel:+12125550147>;privacy=whatever": "12125550147!",
 		"<tel:+12125550147>;privacy=off,<tel:+12125550148>;privacy=full": "12125550148! 12125550147",
 		`"Private" <tel:+12125550147>`:                                   "12125550147!", "<sip:311@city.invalid>": "311", "<tel:311;phone-context=+1>": "311", "<sip:+1-212-555-0147@c.invalid>": "12125550147",
 		"<sip:anonymous@anonymous.invalid>": "", "<sip:unknown@c.invalid>;reason=unknown": "", "": "", ",,": "", "garbage": "", "<sip:ana@c.invalid>": "",
-		"garbage, <tel:+12125550147>, <sip:ana@c.invalid>": "12125550147", "<tel:+123>": "", "<tel:+12125550147" + strings.Repeat(" ", maxHeader) + ">": "",
+		"garbage, <tel:+12125550147>, <sip:ana@c.invalid>": "12125550147", "<tel:+123>": "", "<tel:+311>": "", "<tel:+12125550147" + strings.Repeat(" ", maxHeader) + ">": "",
 		"<tel:+12125550148>|garbage|<tel:+12125550147>": "12125550147 12125550148",
 	} {
 		if got := read(ParseIdentity(Headers{Diversion: strings.Split(form, "|")}, everything)).Redirected; got != want {
@@ -36,7 +36,7 @@ func TestHistory(t *testing.T) {
 		b + ">, " + a + ">;index=1":                               "12125550148 12125550147", // no index: as it stands
 		b + ">;index=x," + a + ">;index=1":                        "12125550148 12125550147", b + ">;index=1..2," + a + ">;index=1": "12125550148 12125550147",
 		b + ">;index=99999999999999999999," + a + ">;index=1": "12125550148 12125550147", b + ">;index=-1," + a + ">;index=1": "12125550148 12125550147",
-		a + ">": "12125550147", a + "?Reason=SIP%3Bcause%3D302>;index=1": "12125550147",
+		a + ">;index=1," + b + ">": "12125550147 12125550148", a + ">": "12125550147", a + "?Reason=SIP%3Bcause%3D302>;index=1": "12125550147",
 		a + "?Privacy=history>;index=1": "12125550147!", a + "?privacy=History>;index=1": "12125550147!", a + "?Privacy=none>;index=1": "12125550147",
 		a + "?Privacy=none%3Bhistory>;index=1": "12125550147!", a + "?Reason=SIP%3Bcause%3D302&Privacy=history>;index=1": "12125550147!",
 		a + "?Privacy=none&Privacy=history>;index=1": "12125550147!", a + "?Privacy>;index=1": "12125550147!", a + "?Privacy=>;index=1": "12125550147!",

@@ -50,7 +50,7 @@ func TestVerstatContradictions(t *testing.T) {
 		"failed in from":               {Headers{Asserted: []string{tel + passed + ">"}, From: []string{"<tel:+12125550199" + failed + ">"}}, "failed"},
 		"failed in the header":         {Headers{Asserted: []string{tel + passed + "-A>"}, Verstat: "TN-Validation-Failed"}, "failed"},
 		"header passed, number failed": {Headers{Asserted: []string{tel + failed + ">"}, Verstat: "TN-Validation-Passed-A"}, "failed"},
-		"the lower attestation":        {Headers{Asserted: []string{tel + passed + "-A>", "<sip:+12125550142" + passed + "-C@c.invalid>"}, Verstat: "TN-Validation-Passed-B"}, "passedC"},
+		"the lower attestation":        {Headers{Asserted: []string{tel + passed + "-A>", "<sip:+12125550142" + passed + "-B@c.invalid>"}, Verstat: "TN-Validation-Passed-C"}, "passedC"},
 		"another number passed":        {Headers{Asserted: []string{tel + ">"}, From: []string{"<tel:+12125550199" + passed + ">"}}, "none"},
 		"an ignored value passed":      {Headers{Asserted: []string{tel + ">", "<tel:+12125550142" + passed + ">"}}, "none"},
 		"passed, and no number":        {Headers{Asserted: []string{"<sip:anonymous@anonymous.invalid" + passed + ">"}, Verstat: "TN-Validation-Passed"}, "none"},
