@@ -90,6 +90,9 @@ func (v *Vault) keep(ctx context.Context, in Incoming, h held) (call.CallerClass
 		writing.Go(func() { errs[2+i] = v.record(ctx, d) })
 	}
 	writing.Wait()
+	for _, d := range found.decisions {
+		errs = append(errs, d.err())
+	}
 	return found.class, errors.Join(errs...)
 }
 

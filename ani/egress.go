@@ -88,6 +88,9 @@ func (v *Vault) egress(ctx context.Context, o Outgoing) (Shown, error) {
 			number = carrier.ruling.Decision == Full
 		}
 	}
+	for _, d := range all {
+		err = errors.Join(err, d.err())
+	}
 	if err := errors.Join(err, v.recordAll(ctx, all)); err != nil {
 		return Shown{Release: people.release, Anonymous: true, Status: call.CallerUnavailable}, wrapUnless(err, "leg of %s to %s", o.Call, o.To)
 	}

@@ -118,22 +118,33 @@ type decision struct {
 	stop    Stop // why a release that the terms allow is denied
 	token   []byte
 	key     string // of token
+	found   string // of a search: how many calls
+	fault   error  // why there is no token
 }
 
 // decide finds the caller and decides. With an error the decision is Deny, and is to be recorded all the same.
 func (v *Vault) decide(ctx context.Context, r Request) (decision, error) {
 	h, err := v.find(ctx, r.City, r.Call)
 	d := v.decideHeld(ctx, r, h)
-	switch {
-	case d.stop == StopCase:
-		err = errors.Join(err, ErrCase)
-	case d.stop == StopPersons:
-		err = errors.Join(err, ErrSecondPerson)
-	case !plainCase(r.Case) || !plainCase(r.To) || !plainCase(r.reason):
-		err = errors.Join(err, ErrCase) // denied by the terms before that
-	}
-	return d, err
+	return d, errors.Join(err, d.err())
 }
+
+// err is what the one who asked must hear of it besides the denial.
+func (d *decision) err() error {
+	switch {
+	case d.urgent():
+		return nil
+	case !d.plain():
+		return ErrCase // also where the terms denied before that
+	case d.stop == StopPersons:
+		return ErrSecondPerson
+	default:
+		return d.fault
+	}
+}
+
+// plain tells whether nothing that was typed may carry a number out of here.
+func (d *decision) plain() bool { return plainCase(d.Case) && plainCase(d.To) && plainCase(d.reason) }
 
 // find returns the caller of a call: from memory while it goes on, otherwise from the store. A caller who cannot be read,
 // is not there or is past the due time is unavailable and counts as private.
@@ -149,35 +160,45 @@ func (v *Vault) find(ctx context.Context, city call.CityID, id call.ID) (held, e
 	if err != nil {
 		return none, err
 	}
-	h := none
-	err = v.withKeys(city, func(keys []Key) (err error) {
-		h, err = openRow(keys, row)
-		return err
-	})
+	h, err := v.openStored(row)
 	if err != nil {
 		return none, err
 	}
 	return h, nil
 }
 
-// decideHeld has every way of saying no in it.
+// openStored opens a row as the store has it. Errors: ErrDamaged.
+func (v *Vault) openStored(row VaultRow) (h held, err error) {
+	err = v.withKeys(row.City, func(keys []Key) (err error) {
+		h, err = openRow(keys, row)
+		return err
+	})
+	return h, err
+}
+
+// decideHeld decides about a caller who was found.
 func (v *Vault) decideHeld(ctx context.Context, r Request, h held) decision {
-	d := decision{Request: r, release: call.NewReleaseID(), at: v.cfg.Now(), who: h, tuple: v.tuple(r, h)}
+	return v.decideTuple(ctx, r, h, v.tuple(r, h))
+}
+
+// decideTuple has every way of saying no in it.
+func (v *Vault) decideTuple(ctx context.Context, r Request, h held, t Tuple) decision {
+	d := decision{Request: r, release: call.NewReleaseID(), at: v.cfg.Now(), who: h, tuple: t}
 	d.ruling = Decide(d.tuple)
-	terr := v.addToken(ctx, &d)
-	if d.ruling.Decision == Deny {
+	d.fault = v.addToken(ctx, &d)
+	if d.ruling.Decision == Deny || d.urgent() { // nothing holds an emergency back
 		return d
 	}
 	switch {
-	case !plainCase(r.Case) || !plainCase(r.To) || !plainCase(r.reason):
+	case !d.plain():
 		d.deny(StopCase)
 	case d.ruling.Obliges(TwoPersons) && (r.second == "" || r.second == r.Actor):
 		d.deny(StopPersons)
-	case r.halt != "" && !d.urgent():
+	case r.halt != "":
 		d.deny(r.halt)
-	case r.open && d.ruling.Decision == Full && !d.urgent():
+	case r.open && d.ruling.Decision == Full:
 		d.deny(StopLink)
-	case terr != nil:
+	case d.fault != nil:
 		d.deny(StopStore)
 	}
 	return d
@@ -251,8 +272,12 @@ func (d *decision) words() string {
 	if until := d.until(); !until.IsZero() {
 		end = "until " + until.UTC().Format(time.RFC3339)
 	}
-	return fmt.Sprintf("Released for %s in call %s only, %s. It may not be used for anything else, kept for longer or passed on.",
-		d.tuple.Purpose, d.Call, end)
+	what := "call " + string(d.Call)
+	if d.Call == "" {
+		what, end = "case "+d.Case, "as long as it needs"
+	}
+	return fmt.Sprintf("Released for %s in %s only, %s. It may not be used for anything else, kept for longer or passed on.",
+		d.tuple.Purpose, what, end)
 }
 
 // record writes a decision to the ledger: the whole tuple, so that whoever verifies can decide again.
@@ -298,6 +323,7 @@ func (d *decision) leaf() call.Leaf {
 	}
 	put("ref", d.ref)
 	put("second", d.second)
+	put("found_count", d.found)
 	if d.ruling.Decision != Deny && !d.until().IsZero() {
 		put("until", stamp(d.until()))
 	}
