@@ -29,6 +29,8 @@ var arrows = map[string][]string{
 	"cdr":       {"call"},
 	"sqldb":     {},
 
+	"sqldb/powertest": {}, // cuts the power below SQLite; for tests of sqldb and of the stores that it keeps
+
 	// Adapters, named for their technology, and the contracts they pass.
 	"routing/memstore":        {"call", "routing"},
 	"routing/routingtest":     {"call", "routing"},
@@ -66,7 +68,7 @@ var owners = map[string][]string{
 	"github.com/emiago/sipgo":    {"sip", "sip/phone"},
 	"github.com/minio/minio-go":  {"recording/s3store"},
 	"github.com/redis/go-redis":  {"routing/redisstore"},
-	"modernc.org/sqlite":         {"sqldb"},
+	"modernc.org/":               {"sqldb", "sqldb/powertest"},
 	"database/sql":               {"sqldb", "cdr/sqlstore", "ani/sqlstore", "ledger/sqlstore", "recording/sqlstore", "console/sqlstore"},
 	"github.com/pion/":           {"media", "sip", "sip/phone"},
 	"github.com/danielgtaylor":   {"console"},
