@@ -114,6 +114,10 @@ func TestCheckOfWhatWasStopped(t *testing.T) {
 			if err := CheckLeaf(leafOf(stopped)); (err == nil) != (l.line.Decision != Deny) {
 				t.Errorf("%s stopped by %s: %v", l.row.ID, stop, err)
 			}
+			stopped["stopped"] = "somebody"
+			if err := CheckLeaf(leafOf(stopped)); !errors.Is(err, ErrRuling) {
+				t.Errorf("%s stopped by nothing that is known: %v", l.row.ID, err)
+			}
 			gone := x.facts(Decide(x))
 			gone["stopped"] = string(stop)
 			if err := CheckLeaf(leafOf(gone)); !errors.Is(err, ErrRuling) {

@@ -159,27 +159,34 @@ func strangerFor(r Recipient) Recipient {
 func TestPrecedence(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		eachLikely(t, func(x Tuple) {
-			got := Decide(x)
-			emergency := x.Purpose == PurposeEmergency && x.Recipient == RecipientPSAP
-			fixed := slices.Contains(fixedPurposes, x.Purpose)
-			open := x
-			open.Narrowed, open.Profile = false, ProfileNYC
-			switch {
-			case emergency && x.Held && (got.Decision != Full || got.Row.ID != "D25"):
-				t.Fatalf("emergency %+v: %s %s", x, got.Row.ID, got.Decision)
-			case !x.Held && got.Decision != Deny:
-				t.Fatalf("no number, and yet %+v: %s %s", x, got.Row.ID, got.Decision)
-			case x.Recipient == RecipientOtherCity && got.Row.ID != "D40":
-				t.Fatalf("another city, %+v: %s", x, got.Row.ID)
-			case x.Protected && !emergency && got.Decision != Deny && (x.Recipient != RecipientEngine || !slices.Contains([]string{"D01", "D48", "D49"}, got.Row.ID)):
-				t.Fatalf("protected, %+v: %s %s", x, got.Row.ID, got.Decision)
-			case fixed && got.Decision != Decide(open).Decision:
-				t.Fatalf("the city's settings change %+v from %s to %s", x, Decide(open).Decision, got.Decision)
-			case x.Narrowed && !fixed && got.Decision != Deny:
-				t.Fatalf("the city forbids it, and yet %+v: %s %s", x, got.Row.ID, got.Decision)
+			for i := range 8 {
+				x.Held, x.Protected, x.Narrowed = i&1 == 0, i&2 != 0, i&4 != 0
+				checkPrecedence(t, x)
 			}
 		})
 	})
+}
+
+func checkPrecedence(t *rapid.T, x Tuple) {
+	got := Decide(x)
+	emergency := x.Purpose == PurposeEmergency && x.Recipient == RecipientPSAP
+	fixed := slices.Contains(fixedPurposes, x.Purpose)
+	open := x
+	open.Narrowed, open.Profile = false, ProfileNYC
+	switch {
+	case emergency && x.Held && (got.Decision != Full || got.Row.ID != "D25"):
+		t.Fatalf("emergency %+v: %s %s", x, got.Row.ID, got.Decision)
+	case !x.Held && got.Decision != Deny:
+		t.Fatalf("no number, and yet %+v: %s %s", x, got.Row.ID, got.Decision)
+	case x.Recipient == RecipientOtherCity && got.Row.ID != "D40":
+		t.Fatalf("another city, %+v: %s", x, got.Row.ID)
+	case x.Protected && !emergency && got.Decision != Deny && (x.Recipient != RecipientEngine || !slices.Contains([]string{"D01", "D48", "D49"}, got.Row.ID)):
+		t.Fatalf("protected, %+v: %s %s", x, got.Row.ID, got.Decision)
+	case fixed && got.Decision != Decide(open).Decision:
+		t.Fatalf("the city's settings change %+v from %s to %s", x, Decide(open).Decision, got.Decision)
+	case x.Narrowed && !fixed && got.Decision != Deny:
+		t.Fatalf("the city forbids it, and yet %+v: %s %s", x, got.Row.ID, got.Decision)
+	}
 }
 
 // A city without third parties releases to none of them but by D25 to D28 and the subject's rights.
