@@ -3,6 +3,9 @@ package ani
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"sync"
 	"time"
 
 	"callhall/call"
@@ -62,9 +65,47 @@ func (v *Vault) disclose(ctx context.Context, d decision) error {
 	ctx, cancel := context.WithTimeout(ctx, urgentAccount)
 	defer cancel()
 	if err := v.addDisclosure(ctx, d); err != nil {
-		v.cfg.Log.Error("a number went to 911 and is not in the subject's accounting; the ledger has it", "call", d.Call, "release", d.release, "err", err)
+		v.late.add(d)
+		v.cfg.Log.Warn("a number went to 911 and is not in the subject's accounting yet; tried again in seconds", "call", d.Call, "err", err)
 	}
 	return nil
+}
+
+// lateAccounts are hand-overs to 911 that the register could not take at the time. The ledger, or its spool, has them.
+type lateAccounts struct {
+	mu  sync.Mutex
+	all []decision
+}
+
+// maxLate bounds them; a register that is away for longer than that many emergencies loses lines that the ledger has.
+const maxLate = 1000
+
+func (l *lateAccounts) add(d decision) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.all) < maxLate {
+		l.all = append(l.all, d)
+	}
+}
+
+func (l *lateAccounts) take() []decision {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := l.all
+	l.all = nil
+	return all
+}
+
+// accountLate tries again what the register could not take.
+func (v *Vault) accountLate(ctx context.Context) error {
+	var errs []error
+	for _, d := range v.late.take() {
+		if err := v.addDisclosure(ctx, d); err != nil && !errors.Is(err, ErrExists) {
+			v.late.add(d)
+			errs = append(errs, fmt.Errorf("accounting of %s: %w", d.release, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // urgentAccount is how long a hand-over to 911 may wait for the register, once the ledger has answered.

@@ -218,3 +218,24 @@ func TestAffirmativeConsentIsForLaterCalls(t *testing.T) {
 		}
 	}
 }
+
+// What was released by consent is recalled when the number is erased too (O10), and erased it is.
+func TestErasedNumberIsRecalled(t *testing.T) {
+	p := newPrivacyOffice(t, ani.OfficeConfig{})
+	p.wide(t)
+	id, unasked := p.caller(t, present), p.caller(t, present)
+	p.Over(city, id)
+	p.release(t, live(city, unasked))
+	ok(p.EnterConsent(t.Context(), city, p.written(t, ani.PurposeDisclosure), dana))(t)
+	a := ok(p.Ask(t.Context(), city, toGasWorks(id), dana))(t)
+	r := ok(p.Reveal(t.Context(), city, a.ID, dana))(t)
+	p.now = p.now.Add(ani.KeepFor)
+	for range 2 {
+		ok(p.Expire(t.Context()))(t)
+		recalls := ok(p.Recalls(t.Context(), city, "", 9))(t)
+		if len(recalls) != 1 || recalls[0].Release != r.Release || recalls[0].Because != ani.RecallErased {
+			t.Errorf("recalls %+v", recalls)
+		}
+	}
+	p.leaves(t, "")
+}

@@ -43,6 +43,10 @@ func (c counselor) redeem(ctx context.Context, city call.CityID, handle string, 
 	return c.office.redeem(ctx, city, handle, newCall, by)
 }
 
+func (c counselor) erased(ctx context.Context, city call.CityID, calls []call.ID) error {
+	return c.office.recallErased(ctx, city, calls)
+}
+
 // standing is what one city's registers say.
 type standing struct {
 	approved  Profile            // empty: none was ever approved, which is ProfileCard

@@ -56,10 +56,22 @@ func (v *Vault) expireRows(ctx context.Context, city call.CityID, now time.Time)
 		if err := v.recordErasing(ctx, city, leaves); err != nil {
 			return erased, err
 		}
+		v.recallErased(ctx, city, ids)
 		if err := v.store.Erase(ctx, city, ids); err != nil {
 			return erased, err
 		}
 		erased += len(rows)
+	}
+}
+
+// recallErased lets the privacy office recall what was released of numbers that go (O10). It does not hold up the erasing.
+func (v *Vault) recallErased(ctx context.Context, city call.CityID, ids []call.ID) {
+	if v.desk == nil {
+		return
+	}
+	if err := v.desk.erased(ctx, city, ids); err != nil {
+		v.cfg.Log.Error("numbers are erased and what was released of them is not recalled: recall it by hand, the ledger has the releases",
+			"city", city, "err", err)
 	}
 }
 

@@ -326,6 +326,8 @@ func (d *stubDesk) screened(_ call.CityID, tokens [][]byte, now time.Time) bool 
 	return slices.ContainsFunc(tokens, func(token []byte) bool { return now.Before(d.list[string(token)]) })
 }
 
+func (d *stubDesk) erased(context.Context, call.CityID, []call.ID) error { return nil }
+
 func (d *stubDesk) redeem(_ context.Context, city call.CityID, handle string, _ call.ID, _ string) (Request, error) {
 	r, ok := d.handles[handle]
 	if !ok || r.City != city {

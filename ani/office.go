@@ -183,6 +183,23 @@ func (o *Office) load(ctx context.Context, city call.CityID) error {
 	return errors.Join(o.loadProfile(ctx, city), o.loadScreening(ctx, city), o.loadProtected(ctx, city))
 }
 
+// Run keeps up with what other nodes have entered, and with what an emergency left to be accounted for, until ctx ends.
+func (o *Office) Run(ctx context.Context, cities ...call.CityID) {
+	tick := time.NewTicker(housekeeping)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		if err := errors.Join(o.Load(ctx, cities...), o.vault.accountLate(ctx)); err != nil && ctx.Err() == nil {
+			o.cfg.Log.Error("the privacy office's registers cannot be read; what was read before holds, a city never read is decided for by the strictest",
+				"err", err)
+		}
+	}
+}
+
 func (o *Office) openRegisters() {
 	v := o.vault
 	o.consents = register[consentBody]{v, registerConsents}

@@ -117,9 +117,9 @@ func (o *Office) recall(ctx context.Context, d kept[disclosureBody], because Rec
 	return o.notify(ctx, d.City, notice{about: NoticeRecall, call: d.Call, ref: k.ID, row: d.Body.Row, tellSubject: !d.Body.Silent}, by)
 }
 
-// Erased recalls what was released of numbers that have come to their due time, where the terms want it so. The vault's
-// eraser calls it; calling it again does nothing.
-func (o *Office) Erased(ctx context.Context, city call.CityID, calls ...call.ID) error {
+// recallErased recalls what was released of numbers that have come to their due time, where the terms want it so. Doing it
+// again does nothing.
+func (o *Office) recallErased(ctx context.Context, city call.CityID, calls []call.ID) error {
 	var errs []error
 	for _, id := range calls {
 		made, err := o.disclosures.of(ctx, city, id)

@@ -52,6 +52,7 @@ type Vault struct {
 	desk   counsel // nil: there is no privacy office
 
 	tokens  tokenKeys
+	late    lateAccounts
 	live    liveCalls
 	dropped droppedCalls
 
@@ -73,6 +74,8 @@ type counsel interface {
 	screens(city call.CityID, now time.Time) bool
 	// screened tells whether one of these tokens stands on it.
 	screened(city call.CityID, tokens [][]byte, now time.Time) bool
+	// erased says that the numbers of these calls are about to be erased: what was released of them may be recalled.
+	erased(ctx context.Context, city call.CityID, calls []call.ID) error
 	// redeem says what a handle stands for: the request under which the number behind it may be dialled for the call
 	// newCall. Errors: ErrHandle.
 	redeem(ctx context.Context, city call.CityID, handle string, newCall call.ID, by string) (Request, error)

@@ -59,6 +59,8 @@ type fixture struct {
 	book  *book
 	now   time.Time
 	reg   *prometheus.Registry
+
+	profiles map[call.CityID]ani.Profile // of the configuration
 }
 
 func newFixture(t testing.TB) *fixture {
@@ -83,7 +85,7 @@ func newFixture(t testing.TB) *fixture {
 func (f *fixture) newVault(t testing.TB) *ani.Vault {
 	t.Helper()
 	v, err := ani.NewVault(f.store, f.book, ani.KeyDir(filepath.Join(f.dir, "keys")),
-		ani.Config{Now: func() time.Time { return f.now }, Registry: f.reg})
+		ani.Config{Now: func() time.Time { return f.now }, Registry: f.reg, Profiles: f.profiles})
 	if err != nil {
 		t.Fatal(err)
 	}
