@@ -188,12 +188,20 @@ func (c *Call) connect(hear []Leg) {
 		if err == nil {
 			return
 		}
-		c.log.Error("no conference, caller and last party joined", "legs", len(hear), "err", err)
+		c.noSound("no conference, caller and last party joined", err, "legs", len(hear))
 		c.part()
 		c.mixed = []Leg{hear[0], hear[len(hear)-1]}
 	}
 	if err := c.mixed[0].Join(c.mixed[1]); err != nil {
-		c.log.Error("legs not joined", "err", err)
+		c.noSound("legs not joined", err)
+	}
+}
+
+// noSound logs that a party hears less than it should, which is the operator's to mend. A leg that has ended in the
+// meantime is no fault: its LegEnded is on the way.
+func (c *Call) noSound(what string, err error, args ...any) {
+	if !errors.Is(err, ErrLegGone) {
+		c.log.Error(what, append(args, "err", err)...)
 	}
 }
 
@@ -221,10 +229,10 @@ func (c *Call) music() Prompt {
 	return Prompt{Name: promptHold, Language: c.arrival.Language, Loop: true}
 }
 
-// playTo plays p to a party. A sound that cannot be played leaves silence and is the operator's to mend.
+// playTo plays p to a party. A sound that cannot be played leaves silence.
 func (c *Call) playTo(l Leg, p Prompt) {
 	if err := l.Play(p); err != nil {
-		c.log.Error("prompt not played", "leg", l.ID(), "prompt", p.Name, "language", p.Language, "err", err)
+		c.noSound("prompt not played", err, "leg", l.ID(), "prompt", p.Name, "language", p.Language)
 	}
 }
 

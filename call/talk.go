@@ -180,8 +180,10 @@ func (c *Call) startLimit(from time.Time) {
 	c.tooLong = c.limit.C
 }
 
+// stopLimit lets the call last as long as it may.
 func (c *Call) stopLimit() {
 	if c.limit != nil {
 		c.limit.Stop()
 	}
+	c.tooLong = nil
 }

@@ -114,6 +114,9 @@ func (c *Call) transferAsked(ctx context.Context, ev transferAsked) {
 		}
 		c.transfer = &transfer{order: ev.TransferOrder, partner: ev.partner}
 		c.dialPartner(ctx, 0)
+		if ev.partner.Kind == PartnerPSAP {
+			c.stopLimit() // help is not cut off for having taken long
+		}
 		c.note(Moment{What: WhatTransferring, Agent: ev.Agent, Leg: c.transfer.leg, Detail: "to " + c.transfer.to()})
 	}
 	ev.answer <- err

@@ -494,6 +494,19 @@ func TestEmergency(t *testing.T) {
 		b.wants(EndTransferred)
 		b.over(psap)
 	})
+	story(t, "not cut off for having taken long", func(b *bench) {
+		b.terms.MaxLength = time.Hour
+		agent := b.talks()
+		time.Sleep(59 * time.Minute)
+		b.transfers("911")
+		psap := b.reached(1)
+		time.Sleep(time.Hour)
+		b.together(b.caller, agent, psap)
+		psap.ends(CauseNormal)
+		synctest.Wait()
+		agent.ends(CauseNormal)
+		b.wants(EndAgentHungUp)
+	})
 	story(t, "never answered", func(b *bench) {
 		agent := b.talks()
 		b.transfers("911")
@@ -777,6 +790,22 @@ func TestNoConference(t *testing.T) {
 		b.together(b.caller, psap)
 		psap.ends(CauseNormal)
 		b.wants(EndTransferred)
+	})
+}
+
+// TestLegGone: a leg that is gone before we know it is nobody's fault.
+func TestLegGone(t *testing.T) {
+	story(t, "911", func(b *bench) {
+		b.caller.noMixer = fmt.Errorf("confer: %w", ErrLegGone)
+		b.talks()
+		b.transfers("911")
+		psap := b.reached(1)
+		psap.ends(CauseNormal)
+		synctest.Wait()
+		b.caller.ends(CauseNormal)
+		if b.wants(EndCallerHungUp); b.faults.errors.Load() != 0 {
+			b.Errorf("%d errors logged", b.faults.errors.Load())
+		}
 	})
 }
 
