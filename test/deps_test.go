@@ -41,6 +41,7 @@ var arrows = map[string][]string{
 	"recording/recordingtest": {"call", "recording"},
 	"ani/sqlstore":            {"call", "ani", "sqldb"},
 	"ani/anitest":             {"call", "ani"},
+	"ani/stir":                {"call"},
 	"ledger/sqlstore":         {"call", "ledger", "sqldb"},
 	"ledger/ledgertest":       {"call", "ledger"},
 	"cdr/sqlstore":            {"call", "cdr", "sqldb"},
@@ -78,7 +79,7 @@ var owners = map[string][]string{
 	"go.yaml.in/yaml":            {"cmd/callhall", "deploy"},
 	"github.com/prometheus/":     nil, // any
 	"golang.org/x/":              nil,
-	"net/http":                   {"console", "ledger", "cmd/callhall", "recording/s3store", "bench"},
+	"net/http":                   {"console", "ledger", "cmd/callhall", "recording/s3store", "bench", "ani/stir"},
 	"net/http/pprof":             {"console"},
 }
 
