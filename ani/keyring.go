@@ -2,6 +2,8 @@ package ani
 
 import (
 	"errors"
+	"maps"
+	"slices"
 
 	"callhall/call"
 )
@@ -21,11 +23,30 @@ func (v *Vault) cityKeys(city call.CityID) ([]Key, error) {
 	return keys, nil
 }
 
-// forgetKeys makes the next cityKeys read the key file again.
-func (v *Vault) forgetKeys(city call.CityID) {
+// refreshKeys reads the city's keys again. When they cannot be read those that are known go on serving.
+func (v *Vault) refreshKeys(city call.CityID) error {
+	keys, err := v.keys.Keys(city)
+	if err != nil {
+		return err
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	delete(v.known, city)
+	v.known[city] = keys
+	return nil
+}
+
+// refreshAllKeys does so for every city whose keys are known.
+func (v *Vault) refreshAllKeys() error {
+	v.mu.Lock()
+	cities := slices.Collect(maps.Keys(v.known))
+	v.mu.Unlock()
+	var errs []error
+	for _, city := range cities {
+		if err := v.refreshKeys(city); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // newestKey is the key that the city seals with.
@@ -47,7 +68,9 @@ func (v *Vault) withKeys(city call.CityID, open func([]Key) error) error {
 	if !errors.Is(err, ErrNoKey) {
 		return err
 	}
-	v.forgetKeys(city)
+	if rerr := v.refreshKeys(city); rerr != nil {
+		return errors.Join(err, rerr)
+	}
 	if keys, err = v.cityKeys(city); err != nil {
 		return err
 	}

@@ -13,7 +13,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
 
 	"callhall/call"
 )
@@ -44,7 +46,7 @@ func (dir KeyDir) Keys(city call.CityID) ([]Key, error) {
 	if !cityName.MatchString(string(city)) {
 		return nil, fmt.Errorf("vault key: %q is not a city's name", city)
 	}
-	path := filepath.Join(string(dir), string(city)+".vault-key")
+	path := dir.path(city)
 	text, err := readKeyFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		text, err = makeKeyFile(path)
@@ -78,28 +80,101 @@ func readKeyFile(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// makeKeyFile writes a file with one fresh key. Ids are random, so that a key made anew by mistake is told from the lost
-// one.
+// makeKeyFile writes a file with one fresh key.
 func makeKeyFile(path string) ([]byte, error) {
-	var raw [4 + vaultKeySize]byte
-	rand.Read(raw[:])
-	text := []byte(hex.EncodeToString(raw[:4]) + " " + base64.StdEncoding.EncodeToString(raw[4:]) + "\n")
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
+	text := freshKey()
+	if err := writeKeyFile(path, text); err != nil {
+		return nil, err
+	}
+	return text, syncDir(filepath.Dir(path))
+}
+
+// freshKey is a line with a new key. Ids are random, so that a key made anew by mistake is told from the lost one.
+func freshKey() []byte {
+	var raw [4 + vaultKeySize]byte
+	rand.Read(raw[:])
+	return []byte(hex.EncodeToString(raw[:4]) + " " + base64.StdEncoding.EncodeToString(raw[4:]) + "\n")
+}
+
+// writeKeyFile makes a file that is not there yet.
+func writeKeyFile(path string, text []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	_, err = f.Write(text)
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return nil, errors.Join(err, os.Remove(path))
+		return errors.Join(err, os.Remove(path))
 	}
-	d, err := os.Open(filepath.Dir(path))
+	return nil
+}
+
+func syncDir(path string) error {
+	d, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return text, errors.Join(d.Sync(), d.Close())
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Add implements Rotator.
+func (dir KeyDir) Add(city call.CityID) error {
+	return dir.change(city, func(lines []string) []string { return append(lines, string(freshKey())) })
+}
+
+// newKeyAge is how old the newest key must be before another can be dropped: every process has seen it by then.
+const newKeyAge = time.Minute
+
+// Drop implements Rotator.
+func (dir KeyDir) Drop(city call.CityID, ids []uint32) error {
+	info, err := os.Stat(dir.path(city))
+	if err != nil {
+		return err
+	}
+	if time.Since(info.ModTime()) < newKeyAge {
+		return ErrTooSoon
+	}
+	return dir.change(city, func(lines []string) []string {
+		last := len(lines) - 1
+		return append(slices.DeleteFunc(lines[:last:last], func(line string) bool {
+			k, err := parseKey(strings.TrimSpace(line))
+			return err == nil && slices.Contains(ids, k.ID)
+		}), lines[last])
+	})
+}
+
+// change replaces the file as a whole: after a crash there is the old one or the new one. A file beside it is the lock of
+// whoever is at it.
+func (dir KeyDir) change(city call.CityID, change func(lines []string) []string) error {
+	path := dir.path(city)
+	text, err := readKeyFile(path)
+	if err != nil {
+		return err
+	}
+	if err := writeKeyFile(path+".new", nil); err != nil {
+		return fmt.Errorf("somebody else is changing it, or was cut off; in that case remove %s.new: %w", path, err)
+	}
+	return errors.Join(dir.replace(path, strings.Join(change(slices.Collect(strings.Lines(string(text)))), "")), syncDir(string(dir)))
+}
+
+// replace fills path.new and puts it in path's place.
+func (dir KeyDir) replace(path, text string) error {
+	f, err := os.OpenFile(path+".new", os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path+".new"))
+	}
+	return os.Rename(path+".new", path)
+}
+
+func (dir KeyDir) path(city call.CityID) string {
+	return filepath.Join(string(dir), string(city)+".vault-key")
 }
 
 func parseKey(line string) (Key, error) {

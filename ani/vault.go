@@ -131,6 +131,9 @@ func (v *Vault) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		if err := v.refreshAllKeys(); err != nil {
+			v.cfg.Log.Error("vault keys not read; those that are known go on serving", "err", err)
+		}
 		if err := v.loadDropped(ctx); err != nil && ctx.Err() == nil {
 			v.cfg.Log.Warn("dropped callers of other nodes not read; tried again in seconds", "err", err)
 		}
