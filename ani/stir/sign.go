@@ -142,7 +142,7 @@ func (s *Signer) claims(o Order, orig string) (kind, claims string, err error) {
 		}
 		return kindDiv, `{` + dest + `,"div":{"tn":` + quoted(div) + `},` + tail + `}`, s.permit(div)
 	}
-	if strength(o.Attest) == 0 || presentable(o.OrigID, orig, o.Dest) == "" {
+	if strength(o.Attest) == 0 || presentable(o.OrigID, orig, addresses(o.Dest)) == "" {
 		return "", "", ErrOrder
 	}
 	return kindShaken, `{"attest":` + quoted(string(o.Attest)) + `,` + dest + `,` + tail + `,"origid":` + quoted(o.OrigID) + `}`, s.permit(orig)

@@ -100,6 +100,7 @@ func TestSignRefuses(t *testing.T) {
 		"no attest":     {ErrOrder, func(o *Order) { o.Attest = "" }},
 		"no origid":     {ErrOrder, func(o *Order) { o.OrigID = "" }},
 		"origid":        {ErrOrder, func(o *Order) { o.OrigID = "00000000-0000-4000-8000-0" + caller }},
+		"origid, dest":  {ErrOrder, func(o *Order) { o.OrigID = "00000000-0000-4000-8000-0" + dialled }},
 		"div":           {ErrOrder, func(o *Order) { o.Div = "desk" }},
 		"later":         {ErrExpired, func(o *Order) { o.At = pki().leaf.cert.NotAfter.Add(1) }},
 		"earlier":       {ErrExpired, func(o *Order) { o.At = pki().leaf.cert.NotBefore.Add(-1) }},
