@@ -118,7 +118,8 @@ type duty struct {
 // duties are all that a person can ask for. What the engine does for a call is not among them: a person has no use for it.
 var duties = []duty{
 	{PurposeDropped, []Recipient{RecipientAgent}, []Role{RoleAgent}, nil},
-	{PurposeServiceRequest, []Recipient{RecipientCity, RecipientCRM}, []Role{RoleAgent, RoleSupervisor}, nil},
+	{PurposeServiceRequest, []Recipient{RecipientCRM}, []Role{RoleAgent, RoleSupervisor}, nil},
+	{PurposeServiceRequest, []Recipient{RecipientCity}, []Role{RoleSupervisor}, nil},
 	{PurposeScreeningReview, []Recipient{RecipientSupervisor}, []Role{RoleSupervisor, RolePrivacy}, nil},
 	{PurposeDispute, []Recipient{RecipientTrunk}, []Role{RolePrivacy, RoleSupervisor}, nil},
 	{PurposeTrouble, []Recipient{RecipientTrunk}, []Role{RolePrivacy, RoleSupervisor}, nil},
@@ -130,6 +131,9 @@ var duties = []duty{
 	{PurposeDisclosure, []Recipient{RecipientPrivate, RecipientCity}, []Role{RolePrivacy}, nil},
 	{PurposeNotice, []Recipient{RecipientGateway}, []Role{RolePrivacy, RoleSupervisor}, nil},
 }
+
+// delivered are the recipients that are programs: what they get goes to them, and no person sees it on the way.
+var delivered = []Recipient{RecipientCRM, RecipientGateway}
 
 func dutyOf(p Purpose, r Recipient) (duty, bool) {
 	i := slices.IndexFunc(duties, func(d duty) bool { return d.purpose == p && slices.Contains(d.recipients, r) })

@@ -35,6 +35,9 @@ func TestDroppedCallIsRevealedOnceToItsAgent(t *testing.T) {
 	}
 	_, err := p.Reveal(t.Context(), city, a.ID, ben)
 	fails(t, "another agent's reveal", err, ani.ErrNotPermitted)
+	p.said(t, ani.KindAsk, map[string]string{"entry": a.ID, "act": "not-theirs"})
+	_, err = p.Deliver(t.Context(), city, a.ID, ana)
+	fails(t, "delivered instead of shown", err, ani.ErrNotPermitted)
 	r := ok(p.Reveal(t.Context(), city, a.ID, ana))(t)
 	if r.Value.Reveal() != "+12125550142" || r.CloseAfter != 30000 || !strings.Contains(r.Statement, "passed on") || !r.Unverified || !r.Until.Equal(a.ExpiresAt) {
 		t.Errorf("revealed %+v", r)

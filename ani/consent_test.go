@@ -183,8 +183,15 @@ func TestVerbalConsentIsOfTheCallAndItsAgent(t *testing.T) {
 	ok(p.EnterVerbalConsent(t.Context(), city, word, ana))(t)
 	p.said(t, ani.KindConsent, map[string]string{"act": "entered", "kind": "verbal"})
 	ask := ani.NewAsk{Call: id, Purpose: ani.PurposeServiceRequest, Recipient: ani.RecipientCRM}
-	if a := ok(p.Ask(t.Context(), city, ask, ana))(t); a.State != ani.AskGranted || a.Row != "D22" {
+	a := ok(p.Ask(t.Context(), city, ask, ana))(t)
+	if a.State != ani.AskGranted || a.Row != "D22" {
 		t.Errorf("of the call: %+v", a)
+	}
+	// It is for the city's system, not for the agent's eyes.
+	_, err := p.Reveal(t.Context(), city, a.ID, ana)
+	fails(t, "shown to the agent", err, ani.ErrNotPermitted)
+	if r := ok(p.Deliver(t.Context(), city, a.ID, ana))(t); r.Value.Reveal() != "+12125550142" {
+		t.Errorf("delivered %+v", r)
 	}
 	ask.Call = next
 	if a := ok(p.Ask(t.Context(), city, ask, ana))(t); a.State != ani.AskDenied || a.Row != "D23" {
@@ -193,7 +200,7 @@ func TestVerbalConsentIsOfTheCallAndItsAgent(t *testing.T) {
 	// Whoever has hung up says nothing any more.
 	p.drop(next)
 	word.Call = next
-	_, err := p.EnterVerbalConsent(t.Context(), city, word, ana)
+	_, err = p.EnterVerbalConsent(t.Context(), city, word, ana)
 	fails(t, "after the call", err, ani.ErrNotPermitted)
 	// Verbal consent is never enough for disclosure.
 	word.Purposes = []ani.Purpose{ani.PurposeDisclosure}

@@ -52,7 +52,7 @@ type standing struct {
 	approved  Profile            // empty: none was ever approved, which is ProfileCard
 	protected map[mark]time.Time // until when
 	screened  map[mark]time.Time // by token
-	read      struct{ profile, protected, screened bool }
+	read      struct{ profile, protected bool }
 }
 
 type mark [16]byte

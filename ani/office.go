@@ -252,8 +252,8 @@ func second(by Person, before ...signature) error {
 // record writes a leaf about an entry of a register. Nothing that a person typed goes in but what plainCase lets pass.
 func (o *Office) record(ctx context.Context, city call.CityID, kind string, id call.ID, by Person, f map[string]string) error {
 	f = maps.Clone(f)
-	maps.DeleteFunc(f, func(_, v string) bool { return v == "" })
 	f["role"] = string(by.Role)
+	maps.DeleteFunc(f, func(_, v string) bool { return v == "" })
 	err := o.vault.ledger.Append(ctx, city, call.Leaf{Kind: kind, At: o.now(), Call: id, Actor: by.Actor, Facts: f})
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)

@@ -65,7 +65,7 @@ func (o *Office) recallConsent(ctx context.Context, c kept[consentBody], by Pers
 		if k.Body.Consent == c.ID {
 			errs = append(errs, o.recallAsk(ctx, k, by))
 		}
-		return false
+		return k.At.Before(c.At) // nothing older can rest on it
 	})
 	made, err2 := o.disclosuresUnder(ctx, c)
 	for _, d := range made {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"callhall/call"
@@ -25,24 +26,39 @@ type Revealed struct {
 
 // Reveal shows what was granted: to the one who asked, once, before it expires, and only if what it rests on still holds.
 // The release's leaf, the line in the subject's accounting and the notice to the owner are written before it returns. Of
-// two Reveals at once one gets ErrState. A Reveal that fails for want of the ledger can be tried again. Errors:
+// two Reveals at once one gets ErrState. A Reveal that fails for want of the ledger can be tried again. What is for a
+// program (the city's system of service requests, a gateway) is not revealed to anybody: see Deliver. Errors:
 // ErrNotPermitted, ErrState, ErrTooMany, ErrNotFound.
 func (o *Office) Reveal(ctx context.Context, city call.CityID, id string, by Person) (Revealed, error) {
-	r, err := o.reveal(ctx, city, id, by)
+	return o.revealTo(ctx, city, id, by, false)
+}
+
+// Deliver is Reveal for our own program that hands the number to the recipient's, on the order of who asked; it must show
+// it to nobody. Errors as Reveal.
+func (o *Office) Deliver(ctx context.Context, city call.CityID, id string, by Person) (Revealed, error) {
+	return o.revealTo(ctx, city, id, by, true)
+}
+
+func (o *Office) revealTo(ctx context.Context, city call.CityID, id string, by Person, program bool) (Revealed, error) {
+	r, err := o.reveal(ctx, city, id, by, program)
 	if err != nil {
 		return Revealed{}, fmt.Errorf("reveal %s: %w", id, err)
 	}
 	return r, nil
 }
 
-func (o *Office) reveal(ctx context.Context, city call.CityID, id string, by Person) (Revealed, error) {
+func (o *Office) reveal(ctx context.Context, city call.CityID, id string, by Person, program bool) (Revealed, error) {
 	defer o.locks.lock(registerAsks, city, id)()
 	k, err := o.asks.get(ctx, city, id)
 	if err != nil {
 		return Revealed{}, err
 	}
 	if by.Actor == "" || by.Actor != k.Body.By.Actor {
-		return Revealed{}, fmt.Errorf("%w: it was granted to who asked", ErrNotPermitted)
+		return Revealed{}, errors.Join(fmt.Errorf("%w: it was granted to who asked", ErrNotPermitted),
+			o.record(ctx, city, KindAsk, k.Call, by, askFacts(k, "not-theirs")))
+	}
+	if program != slices.Contains(delivered, k.Body.Recipient) {
+		return Revealed{}, fmt.Errorf("%w: what is for a program goes to it and is shown to nobody", ErrNotPermitted)
 	}
 	c, err := o.consider(ctx, k, by)
 	if err != nil {

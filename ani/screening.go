@@ -190,7 +190,7 @@ func (o *Office) loadScreening(ctx context.Context, city call.CityID) error {
 	if err != nil {
 		return fmt.Errorf("screening list: %w", err)
 	}
-	o.desk.set(city, func(s *standing) { s.screened, s.read.screened = lines, true })
+	o.desk.set(city, func(s *standing) { s.screened = lines })
 	return nil
 }
 
