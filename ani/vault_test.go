@@ -391,6 +391,11 @@ func TestNothingPlainAtRest(t *testing.T) {
 	for range 20 {
 		f.release(t, live(city, f.capture(t, city, present)))
 	}
+	f.nothingPlain(t)
+}
+
+func (f *fixture) nothingPlain(t *testing.T) {
+	t.Helper()
 	err := filepath.WalkDir(f.dir, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -406,19 +411,6 @@ func TestNothingPlainAtRest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-func BenchmarkCapture(b *testing.B) {
-	f := newFixture(b)
-	b.ReportAllocs()
-	b.SetParallelism(32)
-	b.RunParallel(func(p *testing.PB) {
-		for p.Next() {
-			if _, err := f.Capture(context.Background(), incoming(city, call.NewID(), present)); err != nil {
-				b.Error(err)
-			}
-		}
-	})
 }
 
 // Each city has its own time for which numbers are kept, and none a longer one than KeepFor.
