@@ -68,7 +68,6 @@ func (r *ringing) trunkInvite(o call.Outward, id call.LegID, w way, from *listen
 	if w.kind == "" {
 		i.req.Recipient = to.header()
 	}
-	i.req.SetDestination(w.proxy.addr.String())
 	return i
 }
 

@@ -30,6 +30,7 @@ func (st *stage) outside(network string, adjust ...func(*Trunk)) *wireDialog {
 		{City: "demo", ID: "parks", Kind: call.PartnerCity, URI: "sip:desk@parks.example", Trunk: "outward"},
 		{City: "demo", ID: "power", Kind: call.PartnerPrivate, URI: "tel:+12125550177", Trunk: "outward"},
 		{City: "demo", ID: "911", Kind: call.PartnerPSAP, URI: "urn:service:sos", Trunk: "outward"},
+		{City: "demo", ID: "911 by number", Kind: call.PartnerPSAP, URI: "sip:911@psap.example", Trunk: "outward"},
 		{City: "demo", ID: "tongues", Kind: call.PartnerInterpreter, URI: "tel:+12125550178", Trunk: "outward"},
 	}}
 	var err error
@@ -123,6 +124,7 @@ func TestWhereDialsGo(t *testing.T) {
 		{call.Outward{Partner: "parks"}, "sip:desk@parks.example", "<sip:desk@parks.example>"},
 		{call.Outward{Partner: "power"}, "sip:+12125550177@127.0.0.1;user=phone", "<sip:+12125550177@127.0.0.1;user=phone>"},
 		{call.Outward{Partner: "911"}, "urn:service:sos", "<urn:service:sos>"},
+		{call.Outward{Partner: "911 by number"}, "sip:911@psap.example", "<urn:service:sos>"},
 		{call.Outward{Partner: "tongues"}, "sip:+12125550178@127.0.0.1;user=phone", "<sip:+12125550178@127.0.0.1;user=phone>"},
 		{call.Outward{Handle: "hdl_1"}, "sip:+12125550142@127.0.0.1;user=phone", "<sip:+12125550142@127.0.0.1;user=phone>"},
 	} {

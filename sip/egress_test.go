@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
 	"pgregory.net/rapid"
 
 	"callhall/ani"
@@ -49,65 +50,70 @@ func (p presentation) values(name string) (found []string) {
 	return found
 }
 
-// TestPresentationsFollowRFC3325 makes up decisions, right ones and wrong ones, and ways to send them.
+// TestPresentationsFollowRFC3325 makes up decisions, right ones and wrong ones, and tries each way to send them.
 func TestPresentationsFollowRFC3325(t *testing.T) {
-	const digits = "2125550142"
-	number, mask, at := full(t, "+1"+digits), masked(t, "+1"+digits), time.Unix(1_700_000_000, 0)
-	kinds := []call.PartnerKind{"", call.PartnerCity, call.PartnerPrivate, call.PartnerPSAP, call.PartnerInterpreter}
-	numbers := []ani.Value{{}, number, mask}
+	number, mask := full(t, "+1"+theDigits), masked(t, "+1"+theDigits)
+	privacies := rapid.SliceOf(rapid.SampledFrom([]string{"id", "ID", "none", "user", "header", "critical", "x-" + theDigits, "id\r\nX: y"}))
 	rapid.Check(t, func(t *rapid.T) {
-		w := way{kind: rapid.SampledFrom(kinds).Draw(t, "kind"), trunk: Trunk{TrustOut: rapid.Bool().Draw(t, "trusted"), Secured: rapid.Bool().Draw(t, "secured")}}
-		w.number = rapid.SampledFrom([]string{"", "+12125550100"}).Draw(t, "own")
-		shown := ani.Shown{
-			Number: numbers[rapid.IntRange(0, 2).Draw(t, "number")], Mask: numbers[rapid.IntRange(0, 2).Draw(t, "mask")],
-			Privacy:   rapid.SliceOf(rapid.SampledFrom([]string{"id", "ID", "none", "user", "header", "critical", "x-" + digits, "id\r\nX: y"})).Draw(t, "privacy"),
-			Anonymous: rapid.Bool().Draw(t, "anonymous"), Verified: rapid.Bool().Draw(t, "verified"),
-			Identity: rapid.SampledFrom([]string{"", "token;info=<https://x.example>", "a\r\nX: " + digits}).Draw(t, "identity"),
-		}
-		p := w.present("demo", shown, "192.0.2.1", at)
-		from := p.from.header()
-		text := p.from.name + " " + from.String()
-		for _, h := range p.headers {
-			text += "\n" + h.Name() + ": " + h.Value()
-			if hasControl(h.Value()) || !slices.Contains([]string{"P-Asserted-Identity", "Privacy", "Date", "Identity"}, h.Name()) {
-				t.Errorf("header %s", h.Name())
+		shown := ani.Shown{Privacy: privacies.Draw(t, "privacy"), Verified: rapid.Bool().Draw(t, "verified"), Mask: mask,
+			Identity: rapid.SampledFrom([]string{"", "token;info=<https://x.example>", "a\r\nX: " + theDigits}).Draw(t, "identity")}
+		for i := range 5 * 2 * 2 * 2 * 2 * 3 {
+			kinds := []call.PartnerKind{"", call.PartnerCity, call.PartnerPrivate, call.PartnerPSAP, call.PartnerInterpreter}
+			w := way{kind: kinds[i%5], number: []string{"", "+12125550100"}[i/5%2],
+				trunk: Trunk{TrustOut: i/10%2 == 0, Secured: i/20%2 == 0}, proxy: proxy{addr: netip.MustParseAddrPort("192.0.2.1:5060")}}
+			shown.Anonymous = i/40%2 == 0
+			shown.Number = []ani.Value{{}, number, mask}[i/80]
+			for _, fault := range faultsOf(w, shown, i/80 == 1) {
+				t.Errorf("%s, by %q with %+v", fault, w.kind, w.trunk)
 			}
 		}
-		pai, privacy := p.values("P-Asserted-Identity"), strings.Split(strings.Join(p.values("Privacy"), ";"), ";")
-		carries := strings.Contains(strings.Join(pai, ""), digits)
-		psap := w.kind == call.PartnerPSAP
-		switch {
-		case len(pai) > 1:
-			t.Error("two identities")
-		case strings.Contains(text, digits) && !carries:
-			t.Errorf("the number is somewhere else than in P-Asserted-Identity:\n%s", text)
-		case carries && !psap && !(w.trunk.TrustOut && w.trunk.Secured):
-			t.Errorf("the number goes where nobody is trusted or all can hear (RFC 3325 §7):\n%s", text)
-		case carries && (w.kind == "" || w.kind == call.PartnerInterpreter):
-			t.Errorf("the number goes where the city is to be shown:\n%s", text)
-		case carries && shown.Number != number:
-			t.Errorf("a number that was not released:\n%s", text)
-		case psap && shown.Number == number && !carries:
-			t.Error("911 is kept from the number")
-		case carries && shown.Anonymous && !slices.Contains(privacy, "id"):
-			t.Errorf("withheld from those behind the next hop, and nobody tells it (RFC 3325 §9.3):\n%s", text)
-		case carries && shown.Anonymous && (from.User != "anonymous" || from.Host != "anonymous.invalid" || len(p.values("Identity")) > 0):
-			t.Errorf("From or Identity names a caller who withholds (RFC 3323 §4.1.1.3):\n%s", text)
-		case slices.Contains(privacy, "none") && (shown.Anonymous || len(privacy) > 1):
-			t.Errorf("none beside something else (RFC 3323 §4.2):\n%s", text)
-		case len(p.values("Identity")) > 0 && (!carries || len(p.values("Date")) != 1):
-			t.Errorf("a signature over nothing, or without Date (RFC 8224 §4):\n%s", text)
-		}
-		for _, value := range []string{"id", "user", "header", "critical"} {
-			asked := slices.ContainsFunc(shown.Privacy, func(v string) bool { return strings.EqualFold(v, value) })
-			if asked && w.kind != "" && w.kind != call.PartnerInterpreter && !slices.Contains(privacy, value) {
-				t.Errorf("%s was asked for, and is not passed on:\n%s", value, text)
-			}
-		}
+		shown.Mask = []ani.Value{{}, number, mask}[rapid.IntRange(0, 2).Draw(t, "mask")]
 		if word := callerWord(shown); word != "+1 212 ***-**42" && word != "withheld" && word != "unavailable" {
 			t.Errorf("the agent is told %q", word)
 		}
 	})
+}
+
+// theDigits are those of the number that decisions are about.
+const theDigits = "2125550142"
+
+// faultsOf presents a decision, and finds what is wrong with it. With whole, the number that was released is a whole one.
+func faultsOf(w way, shown ani.Shown, whole bool) (faults []string) {
+	p := w.present("demo", shown, "192.0.2.2", time.Unix(1_700_000_000, 0))
+	from := p.from.header()
+	text := p.from.name + " " + from.String()
+	for _, h := range p.headers {
+		text += "\n" + h.Name() + ": " + h.Value()
+	}
+	fault := func(is bool, what string) {
+		if is {
+			faults = append(faults, what+":\n"+text)
+		}
+	}
+	pai, signed := p.values("P-Asserted-Identity"), len(p.values("Identity")) > 0
+	privacy := strings.Split(strings.Join(p.values("Privacy"), ";"), ";")
+	carries := strings.Contains(strings.Join(pai, ""), theDigits)
+	nobody := from.User == "anonymous" && from.Host == "anonymous.invalid"
+	psap, ours := w.kind == call.PartnerPSAP, w.kind == "" || w.kind == call.PartnerInterpreter
+	fault(slices.ContainsFunc(p.headers, func(h sip.Header) bool {
+		return hasControl(h.Value()) || !slices.Contains([]string{"P-Asserted-Identity", "Privacy", "Date", "Identity"}, h.Name())
+	}), "something was let in")
+	fault(len(pai) > 1, "two identities")
+	fault(strings.Contains(text, theDigits) && !carries, "the number is somewhere else than in P-Asserted-Identity")
+	fault(carries && !psap && !(w.trunk.TrustOut && w.trunk.Secured), "the number goes where nobody is trusted or all can hear (RFC 3325 §7)")
+	fault(carries && ours, "the number goes where the city is to be shown")
+	fault(carries && !whole, "a number that was not released")
+	fault(psap && whole && !carries, "911 is kept from the number")
+	fault(carries && shown.Anonymous && !slices.Contains(privacy, "id"), "nobody is told that it is withheld (RFC 3325 §9.3)")
+	fault(shown.Anonymous && !ours && !nobody, "From names a caller who withholds (RFC 3323 §4.1.1.3)")
+	fault(shown.Anonymous && signed, "a signature names a caller who withholds")
+	fault(slices.Contains(privacy, "none") && (shown.Anonymous || len(privacy) > 1), "none beside something else (RFC 3323 §4.2)")
+	fault(signed && (!carries || len(p.values("Date")) != 1), "a signature over nothing, or without Date (RFC 8224 §4)")
+	for _, value := range []string{"id", "user", "header", "critical"} {
+		asked := slices.ContainsFunc(shown.Privacy, func(v string) bool { return strings.EqualFold(v, value) })
+		fault(asked && !ours && !slices.Contains(privacy, value), value+" was asked for, and is not passed on")
+	}
+	return faults
 }
 
 // TestWhatEachIsShown reads the identity headers of one INVITE for each recipient.

@@ -32,6 +32,7 @@ func (s *Server) counted(next sipgo.RequestHandler) sipgo.RequestHandler {
 		defer s.handling.leave()
 		s.counts.received(req)
 		next(req, tx)
+		spend(req) // its transaction still has it for a while
 	}
 }
 

@@ -74,6 +74,7 @@ func (s *Server) arrive(ctx context.Context, req *sip.Request, tx sip.ServerTran
 	caller, err := s.deps.Identities.Capture(ctx, ani.Incoming{City: entry.City, Call: id, Trunk: trunk.ID, Headers: headers,
 		Trust: trunk.Trust, Dialled: dialledForms(req, entry)})
 	headers.Wipe()
+	spend(req)
 	defer s.deps.Identities.Over(entry.City, id)
 	if err != nil { // whoever calls is served; their number is then not to be had later
 		s.counts.identitiesLost.Inc()

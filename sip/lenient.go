@@ -24,6 +24,9 @@ func newParser() *sip.Parser {
 	for name, parse := range strict {
 		lenient[name] = tolerate(canonicalName(name), parse)
 	}
+	for lower, name := range fleetingNames {
+		lenient[lower] = keepFleeting(name)
+	}
 	p := sip.NewParser(sip.WithHeadersParsers(lenient))
 	p.MaxMessageLength = maxMessage
 	return p
