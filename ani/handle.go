@@ -57,7 +57,8 @@ func (o *Office) GiveHandle(ctx context.Context, city call.CityID, id call.ID, b
 	if err != nil {
 		return HandleEntry{}, fmt.Errorf("handle of %s: %w", id, err)
 	}
-	k := kept[handleBody]{Entry: Entry{City: city, Call: id}, Body: handleBody{Agent: by.Agent, Purpose: PurposeDropped, Recipient: RecipientAgent, Relation: relation}}
+	k := kept[handleBody]{Entry: Entry{City: city, Call: id},
+		Body: handleBody{Agent: by.Agent, Purpose: PurposeDropped, Recipient: RecipientAgent, Relation: relation}}
 	if relation == RelationHandling {
 		k.Body.Purpose = PurposeLiveCall
 	}
@@ -72,7 +73,8 @@ func (o *Office) GiveCallback(ctx context.Context, city call.CityID, id call.ID,
 	if _, err := o.enterVerbal(ctx, city, word, by); err != nil {
 		return HandleEntry{}, fmt.Errorf("callback to %s: %w", id, err)
 	}
-	k := kept[handleBody]{Entry: Entry{City: city, Call: id}, Body: handleBody{Queue: queue, Purpose: PurposeCallback, Recipient: RecipientEngine, Relation: RelationNone}}
+	k := kept[handleBody]{Entry: Entry{City: city, Call: id},
+		Body: handleBody{Queue: queue, Purpose: PurposeCallback, Recipient: RecipientEngine, Relation: RelationNone}}
 	return o.giveHandle(ctx, k, time.Time{}, by)
 }
 
@@ -91,8 +93,8 @@ func (o *Office) giveHandle(ctx context.Context, k kept[handleBody], ended time.
 		return HandleEntry{}, fmt.Errorf("handle of %s: %w", k.Call, err)
 	}
 	if !ruling.Row.Handle || ruling.Decision == Deny {
-		_, err := o.vault.Release(ctx, r)
-		return HandleEntry{}, fmt.Errorf("handle of %s: %w", k.Call, oneOf(err, fmt.Errorf("%w: %s", ErrNotPermitted, ruling.Row.ID)))
+		_, err := o.vault.Release(ctx, r) // the denial's leaf
+		return HandleEntry{}, errors.Join(fmt.Errorf("handle of %s: %w: %s", k.Call, ErrNotPermitted, ruling.Row.ID), err)
 	}
 	k.ID, k.State, k.At, k.DueAt, k.Body.Row = entryID("hdl", k.City, by, ""), handleGiven, o.now(), o.handleUntil(k.Body, ruling, ended), ruling.Row.ID
 	if err := o.record(ctx, k.City, KindHandle, k.Call, by, handleFacts(k, handleGiven)); err != nil {
@@ -102,13 +104,6 @@ func (o *Office) giveHandle(ctx context.Context, k kept[handleBody], ended time.
 		return HandleEntry{}, fmt.Errorf("handle of %s: %w", k.Call, err)
 	}
 	return shownHandle(k), nil
-}
-
-func oneOf(err, other error) error {
-	if err != nil {
-		return err
-	}
-	return other
 }
 
 func (b handleBody) sameAs(c handleBody) bool {

@@ -194,11 +194,6 @@ func (o *Office) loadScreening(ctx context.Context, city call.CityID) error {
 	return nil
 }
 
-// Screened tells whether a caller stands on the city's list, by their tokens for screening. It reads no database.
-func (o *Office) Screened(city call.CityID, tokens ...[]byte) bool {
-	return o.desk.screened(city, tokens, o.now())
-}
-
 // Screens lists the register, newest first, from below the entry after, without anything that comes from a number.
 func (o *Office) Screens(ctx context.Context, city call.CityID, after string, limit int) ([]Screen, error) {
 	return paged(ctx, o.screens, city, after, limit, o.shownScreen)

@@ -156,7 +156,8 @@ func (o *Office) newSubject(ctx context.Context, city call.CityID, n NewSubjectR
 	if err != nil {
 		return kept[subjectBody]{}, err
 	}
-	k := kept[subjectBody]{Entry: Entry{City: city, ID: entryID("sbj", city, by, n.Key), Token: token, State: subjectAsked, At: o.now(), DueAt: o.now().Add(keepAccount)},
+	k := kept[subjectBody]{Entry: Entry{City: city, ID: entryID("sbj", city, by, n.Key), Token: token, State: subjectAsked, At: o.now(),
+		DueAt: o.now().Add(keepAccount)},
 		Body: subjectBody{origin: origin{o.sign(by), fingerprint(n, number)}, Name: n.Name, Number: bodyNumber{number}, Proofs: n.Proofs,
 			Agent: n.Agent, AgentProofs: n.AgentProofs, Permission: n.Permission}}
 	tokens, err := o.vault.tokensAlive(ctx, city, useAccounting, number)
