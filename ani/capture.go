@@ -56,6 +56,9 @@ func (v *Vault) Capture(ctx context.Context, in Incoming) (Caller, error) {
 	h := held{ParseIdentity(in.Headers, in.Trust), in.Trust.within()}
 	v.verify(ctx, in, &h)
 	v.live.begin(in.City, in.Call, h)
+	if h.Extra > 0 {
+		v.cfg.Log.Info("more asserted identities than there may be; the first of each kind counts", "call", in.Call, "trunk", in.Trunk, "extra", h.Extra)
+	}
 	caller := Caller{Call: in.Call, Status: h.Status, Verstat: h.Verstat, Attest: h.Attest}
 	class, err := v.keep(ctx, in, h)
 	if err != nil {

@@ -23,7 +23,7 @@ func newSpooling(t testing.TB) (f *insideFixture, path string, again func()) {
 	f = newInside(t, nil)
 	again = func() {
 		t.Helper()
-		f.open(t, func(c *Config) { c.Spool, c.Written = path, f.book.Written })
+		f.open(t, func(c *Config) { c.Cities, c.Spool, c.Written = []call.CityID{"a"}, path, f.book.Written })
 		t.Cleanup(func() { _ = f.Close() })
 	}
 	again()
@@ -39,6 +39,9 @@ func TestEmergencyNeedsNeitherStoreNorLedger(t *testing.T) {
 	f, path, again := newSpooling(t)
 	id, none := f.arrive(t, "a", hiddenHeaders).Call, f.arrive(t, "a", noHeaders).Call
 	f.book.take("a")
+	if err := f.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	f.mem.broken, f.book.broken = errTestDisk, errTestDisk
 	made := f.now
 	shown, err := f.Egress(t.Context(), emergency("a", id))
@@ -75,6 +78,11 @@ func TestEmergencyNeedsNeitherStoreNorLedger(t *testing.T) {
 	leaves := f.book.take("a")
 	if got := rowsOf(t, leaves); !slices.Equal(got, []string{"D25 FULL", "D25 FULL", "D42 DENY"}) || !leaves[0].At.Equal(made) {
 		t.Errorf("%v at %v", got, leaves[0].At)
+	}
+	for _, leaf := range leaves {
+		if (leaf.Facts["row"] == "D25") != (len(leaf.Facts["token"]) == 32) {
+			t.Errorf("token of %v", leaf.Facts)
+		}
 	}
 	if err := f.replay(t.Context()); err != nil || len(f.book.take("a")) != 0 {
 		t.Errorf("moved twice, %v", err)

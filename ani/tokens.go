@@ -135,6 +135,19 @@ func (v *Vault) knownToken(city call.CityID, u tokenUse, n Number) (token []byte
 	return tokenOf(*secret, n), k.id
 }
 
+// prepareEmergencies has the key in memory with which the leaf of an emergency names its number.
+func (v *Vault) prepareEmergencies(ctx context.Context) error {
+	use := tokenUse(PurposeEmergency)
+	from := v.cfg.Now().UTC().Truncate(use.life().period)
+	var errs []error
+	for _, city := range v.cfg.Cities {
+		if _, err := v.tokenKey(ctx, city, v.tokenKeyAt(city, use, from), from, true); err != nil {
+			errs = append(errs, fmt.Errorf("token key of emergencies in %s: %w", city, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // tokensAlive returns the tokens of a number for one use under every key that still lives, the newest first: a token made
 // before the last change of keys is matched too.
 func (v *Vault) tokensAlive(ctx context.Context, city call.CityID, u tokenUse, n Number) (tokens [][]byte, err error) {

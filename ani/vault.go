@@ -112,8 +112,11 @@ func NewVault(store Store, ledger Ledger, keys Keys, cfg Config) (*Vault, error)
 	return v, nil
 }
 
-// Load reads what the last run left: the callers that it dropped. Run it before the first call.
-func (v *Vault) Load(ctx context.Context) error { return v.loadDropped(ctx) }
+// Load reads what the last run left, the callers that it dropped, and what an emergency has no time for. Run it before the
+// first call.
+func (v *Vault) Load(ctx context.Context) error {
+	return errors.Join(v.loadDropped(ctx), v.prepareEmergencies(ctx))
+}
 
 // housekeeping is how often Run looks for what other nodes have written, and tries the ledger again.
 const housekeeping = 5 * time.Second
@@ -134,8 +137,8 @@ func (v *Vault) Run(ctx context.Context) {
 		if err := v.refreshAllKeys(); err != nil {
 			v.cfg.Log.Error("vault keys not read; those that are known go on serving", "err", err)
 		}
-		if err := v.loadDropped(ctx); err != nil && ctx.Err() == nil {
-			v.cfg.Log.Warn("dropped callers of other nodes not read; tried again in seconds", "err", err)
+		if err := v.Load(ctx); err != nil && ctx.Err() == nil {
+			v.cfg.Log.Warn("the vault's registers not read; tried again in seconds", "err", err)
 		}
 	}
 }
