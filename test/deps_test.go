@@ -43,6 +43,8 @@ var arrows = map[string][]string{
 	"ani/anitest":             {"call", "ani"},
 	"ani/stir":                {"call"},
 	"ledger/sqlstore":         {"call", "ledger", "sqldb"},
+	"ledger/s3witness":        {"call", "ledger"},
+	"ledger/httpwitness":      {"call", "ledger"},
 	"ledger/ledgertest":       {"call", "ledger"},
 	"cdr/sqlstore":            {"call", "cdr", "sqldb"},
 	"cdr/cdrtest":             {"call", "cdr"},
@@ -67,7 +69,7 @@ var arrows = map[string][]string{
 // owners says which packages alone may import a library, test code aside: its types must not spread.
 var owners = map[string][]string{
 	"github.com/emiago/sipgo":    {"sip", "sip/phone"},
-	"github.com/minio/minio-go":  {"recording/s3store"},
+	"github.com/minio/minio-go":  {"recording/s3store", "ledger/s3witness"},
 	"github.com/redis/go-redis":  {"routing/redisstore"},
 	"modernc.org/":               {"sqldb", "sqldb/powertest"},
 	"database/sql":               {"sqldb", "cdr/sqlstore", "ani/sqlstore", "ledger/sqlstore", "recording/sqlstore", "console/sqlstore"},
@@ -75,11 +77,12 @@ var owners = map[string][]string{
 	"github.com/danielgtaylor":   {"console"},
 	"github.com/alecthomas/kong": {"cmd/callhall"},
 	"github.com/pressly/goose":   {"sqldb"},
-	"golang.org/x/mod/sumdb":     {"ledger"},
+	"golang.org/x/mod/sumdb":     {"ledger", "ledger/httpwitness"},
 	"go.yaml.in/yaml":            {"cmd/callhall", "deploy"},
 	"github.com/prometheus/":     nil, // any
 	"golang.org/x/":              nil,
-	"net/http":                   {"console", "ledger", "cmd/callhall", "recording/s3store", "bench", "ani/stir"},
+	"net/http": {"console", "ledger", "ledger/s3witness", "ledger/httpwitness", "cmd/callhall", "recording/s3store", "bench",
+		"ani/stir"},
 	"net/http/pprof":             {"console"},
 }
 
