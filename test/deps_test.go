@@ -83,7 +83,7 @@ var owners = map[string][]string{
 	"golang.org/x/":              nil,
 	"net/http": {"console", "ledger", "ledger/s3witness", "ledger/httpwitness", "cmd/callhall", "recording/s3store", "bench",
 		"ani/stir"},
-	"net/http/pprof":             {"console"},
+	"net/http/pprof": {"console"},
 }
 
 type goPackage struct {
