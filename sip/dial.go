@@ -14,14 +14,17 @@ import (
 // are 24 s, and voice mail or an operator takes over within the minute.
 const ringUnsaid = time.Minute
 
+// destinationPatience is how long the number of a caller who is to be called back is waited for. Nobody is on the line yet.
+const destinationPatience = 5 * time.Second
+
 // errNoEgress says that this server was built without a way to learn a caller's number.
 var errNoEgress = errors.New("no vault to ask for the number")
 
 // Dial calls somebody outside over a trunk, and returns their leg when they have answered. It ends with ctx or after
 // o.Ring; a 200 that crosses our CANCEL is acknowledged and hung up. Sound before the answer is not heard. Errors:
 // call.ErrRejected, call.ErrNoAnswer, call.ErrNoMedia, call.ErrUnreachable (also where there is no such partner or the
-// handle may not be dialled), call.ErrUnavailable (the trunk takes no call now, or no port is free), or ctx's. No text
-// of theirs has a number in it.
+// handle may not be dialled), call.ErrUnavailable (the trunk takes no call now, vault or ledger are away, no port is free),
+// or ctx's. No text of theirs has a number in it.
 func (s *Server) Dial(ctx context.Context, o call.Outward, id call.LegID) (call.Leg, error) {
 	leg, err := s.dial(ctx, o, id)
 	if err != nil {
@@ -103,12 +106,16 @@ func (s *Server) destination(ctx context.Context, o call.Outward, w way) (addres
 	if s.deps.Egress == nil {
 		return address{}, fmt.Errorf("%w: %w", errNoEgress, call.ErrUnavailable)
 	}
-	number, err := s.deps.Egress.Destination(ctx, o.City, o.Handle, o.Call, o.By)
+	asking, cancel := context.WithTimeout(ctx, destinationPatience)
+	defer cancel()
+	number, err := s.deps.Egress.Destination(asking, o.City, o.Handle, o.Call, o.By)
 	switch {
 	case ctx.Err() != nil:
 		return address{}, ctx.Err()
-	case err != nil:
-		return address{}, fmt.Errorf("number of the handle: %w: %w", call.ErrUnreachable, err)
+	case errors.Is(err, ani.ErrHandle):
+		return address{}, fmt.Errorf("%w: %w", call.ErrUnreachable, err)
+	case err != nil: // vault or ledger is away: the same handle may do later
+		return address{}, fmt.Errorf("number of the handle: %w: %w", call.ErrUnavailable, err)
 	case !isE164(number.Reveal()):
 		return address{}, fmt.Errorf("the handle may not be dialled: %w", call.ErrUnreachable)
 	}

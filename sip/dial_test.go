@@ -159,7 +159,7 @@ type handles map[string]ani.Value
 
 func (h handles) Destination(_ context.Context, city call.CityID, handle string, _ call.ID, by string) (ani.Value, error) {
 	if city != "demo" || by != "agent:ana" || h[handle].Reveal() == "" {
-		return ani.Value{}, errors.New("over")
+		return ani.Value{}, fmt.Errorf("call back: %w", ani.ErrHandle)
 	}
 	return h[handle], nil
 }
@@ -186,6 +186,39 @@ func TestNobodyToDial(t *testing.T) {
 		t.Errorf("without a vault: %v", r.err)
 	}
 	st.empty()
+}
+
+// away is an Egress whose ledger is away.
+type away struct{ handles }
+
+func (away) Destination(context.Context, call.CityID, string, call.ID, string) (ani.Value, error) {
+	return ani.Value{}, errors.New("the ledger is away")
+}
+
+func TestHandleWithoutLedger(t *testing.T) {
+	st := raise(t, func(_ *Config, d *Deps) { d.Egress = away{} })
+	st.outside("udp")
+	if r := st.outcome(st.outward(t.Context(), call.Outward{Handle: "hdl_1"})); !errors.Is(r.err, call.ErrUnavailable) || errors.Is(r.err, call.ErrUnreachable) {
+		t.Errorf("Dial: %v", r.err)
+	}
+	st.empty()
+}
+
+// TestPartnerSaysNothing wants a deaf partner given up on, and forgotten when the transaction's time is over.
+func TestPartnerSaysNothing(t *testing.T) {
+	st := raise(t)
+	office := st.outside("udp")
+	done := st.outward(t.Context(), call.Outward{Partner: "parks", Ring: 50 * time.Millisecond})
+	office.expect("INVITE ")
+	if r := st.outcome(done); !errors.Is(r.err, call.ErrUnreachable) {
+		t.Errorf("Dial: %v", r.err)
+	}
+	st.empty()
+	for _, m := range office.all() {
+		if !strings.HasPrefix(m, "INVITE ") { // nothing has come that a CANCEL could follow (RFC 3261 §9.1)
+			t.Errorf("then came %.40q", m)
+		}
+	}
 }
 
 func TestPartnerDoesNotTakeTheCall(t *testing.T) {

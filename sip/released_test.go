@@ -9,6 +9,8 @@ import (
 	"callhall/call"
 )
 
+var _ Egress = (*ani.Vault)(nil)
+
 // released is a number as a vault lets it out for that purpose.
 func released(t testing.TB, number string, p ani.Purpose, to ani.Recipient) ani.Value {
 	t.Helper()
