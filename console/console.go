@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"callhall/ani"
 	"callhall/call"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -37,13 +38,18 @@ type Config struct {
 	Now            func() time.Time               // nil is time.Now
 }
 
-// Deps is what a Console speaks for. All but Checks are required.
+// Deps is what a Console speaks for. All but Partners and Checks are required.
 type Deps struct {
 	Calls      Calls
 	Recordings Recordings
 	Agents     Agents
 	Queues     Queues
 	Ledger     Ledger
+	Tiles      http.Handler // what strangers may see of the ledgers, under /ledger/: ledger.Public
+	Office     *ani.Office  // loaded
+	Numbers    Numbers
+	Board      Board
+	Partners   func(call.CityID) []call.Partner // whom calls may be carried on to; nil: nobody
 	Tokens     *Tokens
 	Checks     []Check // for /readyz
 }
@@ -67,7 +73,7 @@ func New(cfg Config, deps Deps) (*Console, error) {
 	if cfg.Log == nil || cfg.Registry == nil {
 		return nil, errors.New("console: a log and a registry are needed")
 	}
-	if deps.Calls == nil || deps.Recordings == nil || deps.Agents == nil || deps.Queues == nil || deps.Ledger == nil || deps.Tokens == nil {
+	if !deps.complete() {
 		return nil, errors.New("console: something to speak for is missing")
 	}
 	c := &Console{cfg: cfg.withDefaults(), deps: deps, mux: http.NewServeMux(), limits: map[string]*rate.Limiter{}}
@@ -81,6 +87,12 @@ func New(cfg Config, deps Deps) (*Console, error) {
 	}
 	c.handler = c.gate()
 	return c, nil
+}
+
+// complete tells whether everything that is required is there.
+func (d Deps) complete() bool {
+	return d.Calls != nil && d.Recordings != nil && d.Agents != nil && d.Queues != nil && d.Ledger != nil && d.Tiles != nil && d.Office != nil &&
+		d.Numbers != nil && d.Board != nil && d.Tokens != nil
 }
 
 // withDefaults fills in what is zero.

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"callhall/ani"
+	anisql "callhall/ani/sqlstore"
 	"callhall/call"
 	"callhall/cdr"
 	"callhall/cdr/cdrtest"
@@ -45,6 +47,7 @@ type office struct {
 	calls  *cdr.Service
 	tokens *console.Tokens
 	behind *behind
+	vault  *ani.Vault
 	deps   console.Deps
 	cfg    console.Config
 	*console.Console
@@ -93,7 +96,8 @@ func newOffice(t *testing.T, change func(*console.Config, *console.Deps)) *offic
 		t.Fatal(err)
 	}
 	o.tokens = console.NewTokens(tokens, clock)
-	o.deps = console.Deps{Calls: o.calls, Recordings: o.behind, Agents: o.behind, Queues: o.behind, Ledger: o.behind, Tokens: o.tokens}
+	o.deps = console.Deps{Calls: o.calls, Recordings: o.behind, Agents: o.behind, Queues: o.behind, Ledger: o.behind, Tokens: o.tokens,
+		Tiles: http.HandlerFunc(o.behind.tiles), Office: o.privacyOffice(sealed, log), Numbers: o.vault, Board: o.behind, Partners: partners}
 	o.cfg = console.Config{Version: "test", Zones: map[call.CityID]*time.Location{"demo": newYork}, Burst: 1000, Log: log,
 		Registry: prometheus.NewRegistry(), Now: clock}
 	if change != nil {
@@ -103,6 +107,27 @@ func newOffice(t *testing.T, change func(*console.Config, *console.Deps)) *offic
 		t.Fatal(err)
 	}
 	return o
+}
+
+// privacyOffice opens a real one, over the same file as the tokens.
+func (o *office) privacyOffice(db *sqldb.DB, log *slog.Logger) *ani.Office {
+	o.t.Helper()
+	store, err := anisql.Open(o.t.Context(), db)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	o.vault, err = ani.NewVault(store, o.behind, ani.KeyDir(filepath.Join(o.dir, "keys")), ani.Config{Log: log, Now: func() time.Time { return o.now }})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	privacy, err := ani.NewOffice(o.vault, ani.OfficeConfig{Calls: o.behind, Log: log})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	if err := privacy.Load(o.t.Context(), "demo", "other"); err != nil {
+		o.t.Fatal(err)
+	}
+	return privacy
 }
 
 func openDB(t *testing.T, path string, d sqldb.Durability) *sqldb.DB {
@@ -188,14 +213,18 @@ func into[T any](t *testing.T, w *httptest.ResponseRecorder) (body T) {
 	return body
 }
 
-// behind stands in for recordings, agents, queues and ledger: of the city demo, and of no other.
+// behind stands in for recordings, agents, queues, ledger and the calls that go on: of the city demo, and of no other.
 type behind struct {
-	fail error // what everything answers, where set
+	fail   error // what everything answers, where set
+	noLeaf error // what the ledger answers to a leaf, where set
 
 	mu     sync.Mutex
 	plays  []console.Listener
 	states []console.StateChange
 	closed int
+	leaves []call.Leaf
+	live   map[call.ID]call.Record
+	orders []any // to the switchboard
 }
 
 func (b *behind) known(city call.CityID) error {

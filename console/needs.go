@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"callhall/ani"
 	"callhall/call"
 	"callhall/cdr"
 )
@@ -16,6 +17,7 @@ var (
 	ErrGone     = errors.New("it has been erased")
 	ErrConflict = errors.New("it cannot be done in the present state")
 	ErrCursor   = errors.New("the cursor is damaged, or belongs to another list")
+	ErrRefused  = errors.New("it has what must not be written down")
 )
 
 // Calls is what the console needs of the call records; *cdr.Service has it.
@@ -23,6 +25,20 @@ type Calls interface {
 	Get(ctx context.Context, city call.CityID, id call.ID) (call.Record, error)
 	List(ctx context.Context, city call.CityID, f cdr.Filter, cursor string, limit int) (cdr.Page, error)
 	Export(ctx context.Context, city call.CityID, f cdr.Filter, w io.Writer, format cdr.Format) error
+}
+
+// Numbers finds calls by a whole number; *ani.Vault has it.
+type Numbers interface {
+	// Search answers with masks, after its leaf. A search that the terms deny is no error.
+	Search(ctx context.Context, q ani.Query) (ani.Found, error)
+}
+
+// Board is what the console needs of the calls that go on; *call.Switchboard has it, and says which errors.
+type Board interface {
+	Look(ctx context.Context, city call.CityID, id call.ID) (call.Record, error)
+	Transfer(ctx context.Context, o call.TransferOrder) error
+	CancelTransfer(ctx context.Context, city call.CityID, id call.ID, agent call.AgentID, by string) error
+	CallBack(ctx context.Context, o call.CallBackOrder) (call.ID, error)
 }
 
 // Recordings is what the console needs of the recordings.
@@ -106,6 +122,14 @@ type Ledger interface {
 	Proof(ctx context.Context, city call.CityID, index int64) ([]byte, error)
 	// Export writes the file that a stranger verifies.
 	Export(ctx context.Context, city call.CityID, w io.Writer) error
+	// Consistency proves that the log over its first to entries continues the one over its first from; to 0 is all of them.
+	// It is JSON. Errors: ErrNotFound, where the log does not have so many.
+	Consistency(ctx context.Context, city call.CityID, from, to int64) ([]byte, error)
+	// Rotate gives the city's log a new key, and returns its public half as Key does.
+	Rotate(ctx context.Context, city call.CityID, actor string) (string, error)
+	// Succeed opens a log in the place of the city's frozen one, and returns its name. Errors: ErrConflict where the log
+	// is not frozen, ErrRefused where the reason cannot stand in a ledger.
+	Succeed(ctx context.Context, city call.CityID, actor, reason string) (string, error)
 }
 
 // LedgerPage is one page of entries.

@@ -279,11 +279,8 @@ func (l leaves) Key(ctx context.Context, city call.CityID) (string, error) {
 // Proof implements console.Ledger.
 func (l leaves) Proof(ctx context.Context, city call.CityID, index int64) ([]byte, error) {
 	proof, err := l.ledger.Proof(ctx, city, index)
-	if errors.Is(err, ledger.ErrNotFound) {
-		return nil, fmt.Errorf("%w: %w", console.ErrNotFound, err)
-	}
 	if err != nil {
-		return nil, err
+		return nil, ledgerError(err)
 	}
 	return json.Marshal(proof)
 }
@@ -291,6 +288,36 @@ func (l leaves) Proof(ctx context.Context, city call.CityID, index int64) ([]byt
 // Export implements console.Ledger.
 func (l leaves) Export(ctx context.Context, city call.CityID, w io.Writer) error {
 	return l.ledger.Export(ctx, city, w)
+}
+
+// Consistency implements console.Ledger.
+func (l leaves) Consistency(ctx context.Context, city call.CityID, from, to int64) ([]byte, error) {
+	proof, err := l.ledger.Consistency(ctx, city, from, to)
+	if err != nil {
+		return nil, ledgerError(err)
+	}
+	return json.Marshal(proof)
+}
+
+// Rotate implements console.Ledger.
+func (l leaves) Rotate(ctx context.Context, city call.CityID, actor string) (string, error) {
+	return l.ledger.Rotate(ctx, city, actor)
+}
+
+// Succeed implements console.Ledger.
+func (l leaves) Succeed(ctx context.Context, city call.CityID, actor, reason string) (string, error) {
+	log, err := l.ledger.Succeed(ctx, city, actor, reason)
+	return string(log), ledgerError(err)
+}
+
+// ledgerError puts an error of the ledger into the console's words.
+func ledgerError(err error) error {
+	for _, pair := range [][2]error{{ledger.ErrNotFound, console.ErrNotFound}, {ledger.ErrNotFrozen, console.ErrConflict}, {ledger.ErrRefused, console.ErrRefused}} {
+		if errors.Is(err, pair[0]) {
+			return fmt.Errorf("%w: %w", pair[1], err)
+		}
+	}
+	return err
 }
 
 // zones says what a day is in each city.

@@ -43,6 +43,7 @@ type app struct {
 	records    *sqldb.DB // call records
 	ledger     *ledger.Ledger
 	vault      *ani.Vault
+	office     *ani.Office
 	recordings *recording.Service
 	cdr        *cdr.Service
 	routing    *routing.Service
@@ -77,6 +78,7 @@ func openApp(ctx context.Context, cfg Config, log *slog.Logger, clock recording.
 		{"callers' numbers", a.openVault},
 		{"recordings", a.openRecordings},
 		{"call records", a.openRecords},
+		{"privacy office", a.openOffice},
 		{"routing", a.openRouting},
 		{"sound", a.openMedia},
 		{"SIP", a.openSIP},
@@ -308,6 +310,20 @@ func (a *app) closeLost(ctx context.Context) error {
 	return nil
 }
 
+// openOffice opens the privacy offices of the cities. A city whose registers cannot be read is no reason to take no calls:
+// until they can be, it is decided for by the strictest.
+func (a *app) openOffice(ctx context.Context) (err error) {
+	a.office, err = ani.NewOffice(a.vault, ani.OfficeConfig{Calls: handlings{a}, Log: a.log, Registry: a.registry})
+	if err != nil {
+		return err
+	}
+	if err := a.office.Load(ctx, a.cities()...); err != nil {
+		a.log.Error("a city's registers about callers' numbers cannot be read; it is decided for by the strictest", "err", err)
+	}
+	a.beside(func(ctx context.Context) { a.office.Run(ctx, a.cities()...) })
+	return nil
+}
+
 func (a *app) openRouting(context.Context) (err error) {
 	a.routing, err = routing.New(routingCities(a.cfg), memstore.New(time.Now), routing.Config{Node: a.cfg.Node, Log: a.log, Registry: a.registry})
 	if err != nil {
@@ -354,7 +370,8 @@ func (a *app) openConsole(ctx context.Context) error {
 	a.tokens = console.NewTokens(store, nil)
 	a.console, err = console.New(console.Config{Version: version(), Zones: zones(a.cfg), Profiles: a.cfg.Admin.Listen.Addr().IsLoopback(), Log: a.log, Registry: a.registry}, console.Deps{
 		Calls: a.cdr, Recordings: playable{a.recordings}, Agents: people{a.routing}, Queues: queueLines{a.routing, a.cfg},
-		Ledger: leaves{a.ledger}, Tokens: a.tokens, Checks: a.checks()})
+		Ledger: leaves{a.ledger}, Tiles: ledger.Public(a.ledger), Office: a.office, Numbers: a.vault, Board: a.board,
+		Tokens: a.tokens, Checks: a.checks()})
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"callhall/ani"
+	anisql "callhall/ani/sqlstore"
 	"callhall/call"
 	"callhall/cdr"
 	"callhall/console"
@@ -83,6 +85,20 @@ func openBook(t *testing.T, db *sqldb.DB) leaves {
 	return leaves{log}
 }
 
+// privacyOffice is a real vault and the office over it, in db.
+func privacyOffice(t *testing.T, db *sqldb.DB, log *ledger.Ledger) (*ani.Vault, *ani.Office) {
+	t.Helper()
+	store, err := anisql.Open(t.Context(), db)
+	must(t, err)
+	vault, err := ani.NewVault(store, log, ani.KeyDir("keys"), ani.Config{Log: slog.New(slog.DiscardHandler)})
+	must(t, err)
+	t.Cleanup(func() { must(t, vault.Close()) })
+	privacy, err := ani.NewOffice(vault, ani.OfficeConfig{})
+	must(t, err)
+	must(t, privacy.Load(t.Context(), "demo"))
+	return vault, privacy
+}
+
 // officeServer is the real API over o and a real ledger, with tokens made by the real user verb in the working directory.
 func officeServer(t *testing.T, o *office) (url string) {
 	t.Helper()
@@ -104,8 +120,11 @@ func officeServer(t *testing.T, o *office) (url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	book := openBook(t, db)
+	vault, privacy := privacyOffice(t, db, book.ledger)
 	c, err := console.New(console.Config{Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()}, console.Deps{
-		Calls: o, Recordings: o, Agents: noStaff{}, Queues: noLines{}, Ledger: openBook(t, db), Tokens: console.NewTokens(store, nil)})
+		Calls: o, Recordings: o, Agents: noStaff{}, Queues: noLines{}, Ledger: book, Tiles: ledger.Public(book.ledger), Office: privacy,
+		Numbers: vault, Board: &call.Switchboard{}, Tokens: console.NewTokens(store, nil)})
 	if err != nil {
 		t.Fatal(err)
 	}
