@@ -1,10 +1,8 @@
 package ledger
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
@@ -149,32 +147,4 @@ func appendString(b []byte, s string) []byte {
 		}
 	}
 	return append(b, '"')
-}
-
-// bodyForm is a body as JSON has it.
-type bodyForm struct {
-	Actor string            `json:"actor"`
-	At    time.Time         `json:"at"`
-	Call  call.ID           `json:"call"`
-	City  call.CityID       `json:"city"`
-	Facts map[string]string `json:"facts"`
-	Kind  string            `json:"kind"`
-	V     int               `json:"v"`
-}
-
-// decode reads a body and takes nothing but its canonical form, byte for byte.
-func decode(text []byte) (call.CityID, call.Leaf, error) {
-	var f bodyForm
-	if err := json.Unmarshal(text, &f); err != nil {
-		return "", call.Leaf{}, fmt.Errorf("read body: %w", err)
-	}
-	leaf := call.Leaf{Kind: f.Kind, At: f.At, Call: f.Call, Actor: f.Actor, Facts: f.Facts}
-	again, err := encode(f.City, leaf)
-	if err != nil {
-		return "", call.Leaf{}, fmt.Errorf("read body: %w", err)
-	}
-	if !bytes.Equal(again, text) {
-		return "", call.Leaf{}, fmt.Errorf("read body: it is not in canonical form")
-	}
-	return f.City, leaf, nil
 }

@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"encoding/json"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -103,4 +105,52 @@ func TestBodyIsWhatFormatMdSays(t *testing.T) {
 	if h := leafHash(make([]byte, saltSize), got).String(); h != hash {
 		t.Errorf("leaf hash %s, want %s", h, hash)
 	}
+}
+
+// TestDecodeReadsWhatEncodeWrites holds the quick reader against encoding/json, on bodies that are true and on ones that
+// were changed.
+func TestDecodeReadsWhatEncodeWrites(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		leaf := call.Leaf{Kind: "x.y/1", At: time.Unix(0, rapid.Int64Range(0, 1<<62).Draw(t, "at")).UTC(),
+			Call: call.ID(rapid.String().Draw(t, "call")), Actor: rapid.String().Draw(t, "actor"),
+			Facts: rapid.MapOf(rapid.StringMatching("[a-z][a-z0-9_]{0,5}"), rapid.String()).Draw(t, "facts")}
+		text, err := encode("a", leaf)
+		if err != nil {
+			t.Skip(err)
+		}
+		city, got, err := decode(text)
+		if err != nil || city != "a" || !got.At.Equal(leaf.At) || got.Call != leaf.Call || got.Actor != leaf.Actor || !maps.Equal(got.Facts, leaf.Facts) {
+			t.Fatalf("%s: %+v, %v", text, got, err)
+		}
+		changed := slices.Clone(text)
+		changed[rapid.IntRange(0, len(text)-1).Draw(t, "byte")] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
+		city, got, err = decode(changed)
+		if err != nil {
+			return
+		}
+		var form struct {
+			Actor, Call, City, Kind string
+			Facts                   map[string]string
+		}
+		if err := json.Unmarshal(changed, &form); err != nil || form.City != string(city) || form.Actor != got.Actor ||
+			form.Call != string(got.Call) || form.Kind != got.Kind || !maps.Equal(form.Facts, got.Facts) {
+			t.Fatalf("%s is read as %+v, by encoding/json as %+v, %v", changed, got, form, err)
+		}
+	})
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, text := range []string{`{"actor":"a","at":"2026-03-01T12:30:00.12Z","call":"","city":"a","facts":{"b":"\\\"\n\u0001","c":""},"kind":"x.y/1","v":1}`,
+		`{"actor":"`, `{"actor":"\`, `{"actor":"\u00`, `{"actor":"a","at":"","call":"","city":"","facts":{`, ``} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		city, leaf, err := decode(text)
+		if err != nil {
+			return
+		}
+		if again, err := encode(city, leaf); err != nil || !slices.Equal(again, text) {
+			t.Errorf("%q was taken and is written as %q, %v", text, again, err)
+		}
+	})
 }
