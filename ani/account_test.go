@@ -3,6 +3,7 @@ package ani
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -96,4 +97,60 @@ func TestRunTakesUpWhatOtherNodesEnter(t *testing.T) {
 			t.Error("not known after two rounds")
 		}
 	})
+}
+
+// slowReader holds the first reading of the protected subjects until another one is entered: what it has read is old then.
+type slowReader struct {
+	Store
+	added chan struct{}
+	once  sync.Once
+}
+
+func (s *slowReader) Add(ctx context.Context, e Entry) error {
+	err := s.Store.Add(ctx, e)
+	if e.Kind == registerProtections {
+		s.added <- struct{}{}
+	}
+	return err
+}
+
+func (s *slowReader) Entries(ctx context.Context, city call.CityID, kind Kind, before string, limit int) ([]Entry, error) {
+	all, err := s.Store.Entries(ctx, city, kind, before, limit)
+	if kind == registerProtections {
+		s.once.Do(func() { <-s.added; <-s.added })
+	}
+	return all, err
+}
+
+// Of two who are protected at once both are, however slowly the register is read.
+func TestProtectionsAtOnce(t *testing.T) {
+	for range 40 {
+		f := newInside(t, nil)
+		store := &slowReader{Store: f.mem, added: make(chan struct{}, 2)}
+		o, err := NewOffice(f.Vault, OfficeConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Vault.store = store
+		dana := Person{Actor: "token:dana", Role: RolePrivacy}
+		var numbers [2]Entered
+		var all sync.WaitGroup
+		for i, text := range []string{"+12125550142", "+12125550143"} {
+			if err := numbers[i].UnmarshalText([]byte(text)); err != nil {
+				t.Fatal(err)
+			}
+			all.Go(func() {
+				p := NewProtection{Number: numbers[i], Ground: GroundSeal, Reference: "order 42", Until: f.now.Add(day)}
+				if _, err := o.Protect(t.Context(), "a", p, dana); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		for _, n := range numbers {
+			if !o.desk.protects("a", n.Number(), f.now) {
+				t.Fatal("one who was entered is not protected")
+			}
+		}
+	}
 }

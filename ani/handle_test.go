@@ -21,8 +21,9 @@ func TestHandleOfADroppedCall(t *testing.T) {
 	p := newPrivacyOffice(t, ani.OfficeConfig{})
 	id := p.caller(t, present)
 	p.drop(id)
+	p.now = p.now.Add(10 * time.Minute)
 	h := ok(p.GiveHandle(t.Context(), city, id, ana))(t)
-	if !call.ValidID("hdl", h.Handle) || h.Row != "D09" || !h.Until.Equal(p.now.Add(30*time.Minute)) || h.Agent != "ana" {
+	if !call.ValidID("hdl", h.Handle) || h.Row != "D09" || !h.Until.Equal(p.now.Add(20*time.Minute)) || h.Agent != "ana" {
 		t.Fatalf("handle %+v", h)
 	}
 	if again := ok(p.GiveHandle(t.Context(), city, id, ana))(t); again.Handle != h.Handle {

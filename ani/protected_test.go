@@ -2,7 +2,6 @@ package ani_test
 
 import (
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -54,6 +53,9 @@ func TestProtectedSubject(t *testing.T) {
 	if got := ok(p.Protections(t.Context(), city, "", 9))(t); got[0].State != "expired" {
 		t.Errorf("shown %+v", got)
 	}
+	if g := p.release(t, live(city, p.caller(t, present))); g.Row.ID != "D08" {
+		t.Errorf("after its time: %s by %s", g.Decision, g.Row.ID)
+	}
 }
 
 func TestLiftingAProtectionTakesTwoPeople(t *testing.T) {
@@ -100,25 +102,4 @@ func TestProtectingIsChecked(t *testing.T) {
 		_, err := p.Protect(t.Context(), city, n, c.by)
 		fails(t, name, err, c.want)
 	}
-}
-
-// However many are entered at once, each holds when its call returns.
-func TestProtectionsAtOnce(t *testing.T) {
-	p := newPrivacyOffice(t, ani.OfficeConfig{})
-	var all sync.WaitGroup
-	for i := range 16 {
-		all.Go(func() {
-			number := fmt.Sprintf("+1212555%04d", 100+i)
-			n := p.seal(t)
-			n.Number = typed(t, number)
-			if _, err := p.Protect(t.Context(), city, n, dana); err != nil {
-				t.Error(err)
-			}
-			id := p.capture(t, city, ani.Headers{Asserted: []string{"<sip:" + number + "@carrier.invalid>"}})
-			if g, err := p.Release(t.Context(), live(city, id)); err != nil || g.Row.ID != "LAW" {
-				t.Errorf("%s by %s, %v", g.Decision, g.Row.ID, err)
-			}
-		})
-	}
-	all.Wait()
 }

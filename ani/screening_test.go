@@ -31,6 +31,10 @@ func TestScreeningTakesTwoPeople(t *testing.T) {
 		t.Errorf("proposed %+v", s)
 	}
 	p.said(t, ani.KindScreening, map[string]string{"entry": s.ID, "act": "proposed", "reason": "flood"})
+	p.restart(t)
+	if p.screened(t, city, present) {
+		t.Error("screened when it was only proposed")
+	}
 	_, err := p.ConfirmScreen(t.Context(), city, s.ID, sam)
 	fails(t, "the proposer confirms", err, ani.ErrSecondPerson)
 	_, err = p.ConfirmScreen(t.Context(), city, s.ID, ana)

@@ -28,6 +28,9 @@ func TestSubjectsAccounting(t *testing.T) {
 	mask := p.release(t, live(city, id)) // D08: to an agent
 	p.release(t, engine(city, id))       // D01: stays inside
 	p.toPSAP(t, id)                      // D25
+	network := engine(city, id)
+	network.Purpose = ani.PurposeNetwork // D17: inside too
+	p.release(t, network)
 	p.drop(id)
 	a := ok(p.Ask(t.Context(), city, cutOff(id), ana))(t)
 	reveal := ok(p.Reveal(t.Context(), city, a.ID, ana))(t)
