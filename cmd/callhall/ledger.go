@@ -14,6 +14,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"callhall/ani"
 	"callhall/console"
 	"callhall/ledger"
 )
@@ -25,7 +26,7 @@ type ledgerCmd struct {
 	Checkpoint ledgerCheckpoint `cmd:"" help:"Fetch the newest signed checkpoint, to be kept where the operator cannot change it."`
 	Key        ledgerKey        `cmd:"" help:"Fetch the city's verifier key, to be published: whoever verifies needs it from elsewhere than the export."`
 	Proof      ledgerProof      `cmd:"" help:"Fetch the proof that one entry is in the ledger, without the others."`
-	Verify     ledgerVerify     `cmd:"" help:"Verify an export, offline."`
+	Verify     ledgerVerify     `cmd:"" help:"Verify an export or a proof, offline, and decide every release in an export again."`
 }
 
 // ledgerRole is the role whose token the ledger verbs show when none is given.
@@ -161,14 +162,14 @@ func (c ledgerProof) Run(ctx context.Context, term *terminal) error {
 
 // ledgerVerify is callhall ledger verify.
 type ledgerVerify struct {
-	File  string `arg:"" help:"The export; - is standard input."`
+	File  string `arg:"" help:"The export or the proof; - is standard input."`
 	Since string `placeholder:"CHECKPOINT" help:"File with a checkpoint kept earlier. Without one, a ledger that was written anew as a whole looks good."`
-	Key   string `placeholder:"KEY" help:"The city's verifier key, got another way than with the export."`
+	Key   string `placeholder:"KEY" help:"The city's verifier key, got another way than with the export. An older one will do: what leads from it to the newest is in the file."`
 }
 
-// Run verifies the export and says how far that reaches.
+// Run verifies the file and says how far that reaches.
 func (c ledgerVerify) Run(term *terminal) error {
-	opts := ledger.Options{Key: c.Key}
+	opts := ledger.Options{Key: c.Key, Check: ani.CheckLeaf, Decides: []string{ani.KindRelease}, Unknown: ani.ErrPolicyUnknown}
 	if c.Since != "" {
 		text, err := os.ReadFile(c.Since)
 		if err != nil {
@@ -213,7 +214,25 @@ func writeReport(term *terminal, r ledger.Report, failure error) error {
 	if failure != nil {
 		return nil
 	}
-	fmt.Fprintln(term.Out, r)
-	_, err := fmt.Fprintf(term.Out, "root %s\n", r.Root)
-	return err
+	fmt.Fprintf(term.Out, "%s\nroot %s\n", r, r.Root)
+	if r.Proof != nil {
+		return nil
+	}
+	fmt.Fprintf(term.Out, "releases %d decided again and alike, %d under terms unknown to this program\n", r.Decided, r.Undecided)
+	fmt.Fprintf(term.Out, "key %s, changed %s\n", keyWord(r), count(r.Rotations, "time", "times"))
+	for _, kind := range slices.Sorted(maps.Keys(r.Kinds)) {
+		fmt.Fprintf(term.Out, "%8d %s\n", r.Kinds[kind], plain(kind))
+	}
+	if r.Undecided > 0 {
+		fmt.Fprintln(term.Err, "a newer callhall may know the terms of the others: verify with that one too")
+	}
+	return nil
+}
+
+// keyWord says whose word it is that the signatures are the city's.
+func keyWord(r ledger.Report) string {
+	if r.KeyKnown {
+		return "as given, or one that it leads to"
+	}
+	return "as the export says itself (give the city's with --key)"
 }

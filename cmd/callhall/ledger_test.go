@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"callhall/ani"
 	"callhall/call"
 	"callhall/console"
 	"callhall/ledger"
@@ -19,41 +21,46 @@ import (
 	"callhall/sqldb"
 )
 
-// exported writes three entries into a real ledger, keeps the checkpoint after the first, and returns the directory
-// with export.jsonl and early.checkpoint in it.
+// exported writes three entries into a real ledger: see exportOf.
 func exported(t *testing.T) {
+	t.Helper()
+	var leaves []call.Leaf
+	for i := range 3 {
+		leaves = append(leaves, call.Leaf{Kind: "test.act/1", At: time.Now(), Actor: "engine", Facts: map[string]string{"step": fmt.Sprint(i)}})
+	}
+	exportOf(t, leaves...)
+}
+
+// exportOf writes leaves into a real ledger and moves to a directory with export.jsonl, the checkpoint after the first leaf
+// (early.checkpoint), city.key, and proofs of the last leaf (entry.proof) and of the continuation (consistency.proof).
+func exportOf(t *testing.T, leaves ...call.Leaf) {
 	t.Helper()
 	t.Chdir(t.TempDir())
 	db, err := sqldb.Open(t.Context(), "sealed.db", sqldb.Durable)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	store, err := ledgersql.Open(t.Context(), db)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	log, err := ledger.Open(t.Context(), store, ledger.KeyDir("keys"), ledger.WitnessDir("witness"), ledger.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range 3 {
-		leaf := call.Leaf{Kind: "test.act/1", At: time.Now(), Actor: "engine", Facts: map[string]string{"step": fmt.Sprint(i)}}
-		if err := log.Append(t.Context(), "demo", leaf); err != nil {
-			t.Fatal(err)
-		}
+	must(t, err)
+	for i, leaf := range leaves {
+		must(t, log.Append(t.Context(), "demo", leaf))
 		if i == 0 {
 			text, err := log.Checkpoint(t.Context(), "demo")
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			write(t, "early.checkpoint", string(text), 0o600)
 		}
 	}
+	proof, err := log.Proof(t.Context(), "demo", int64(len(leaves)-1))
+	must(t, err)
+	continued, err := log.Consistency(t.Context(), "demo", 1, 0)
+	must(t, err)
+	key, err := log.Key(t.Context(), "demo")
+	must(t, err)
 	var out bytes.Buffer
-	if err := errors.Join(log.Export(t.Context(), "demo", &out), log.Close(), db.Close()); err != nil {
-		t.Fatal(err)
+	must(t, errors.Join(log.Export(t.Context(), "demo", &out), log.Close(), db.Close()))
+	for name, text := range map[string]string{"export.jsonl": out.String(), "city.key": key, "entry.proof": asJSON(proof), "consistency.proof": asJSON(continued)} {
+		write(t, name, text, 0o600)
 	}
-	write(t, "export.jsonl", out.String(), 0o600)
 }
 
 func TestLedgerVerify(t *testing.T) {
@@ -88,6 +95,59 @@ func TestLedgerVerify(t *testing.T) {
 	}
 	if _, errs, code := verb(t, "ledger", "verify", "missing.jsonl"); code != exitFailed || !strings.Contains(errs, "no such file") {
 		t.Errorf("no file: exit %d, %s", code, errs)
+	}
+}
+
+// TestVerifyDecidesAgain: a release that does not come out of its terms is found, although the ledger has it just so.
+func TestVerifyDecidesAgain(t *testing.T) {
+	ruling := ani.Decide(ani.Tuple{Purpose: ani.PurposePublication, Recipient: ani.RecipientPublic, Profile: ani.ProfileCard, Held: true})
+	release := map[string]string{"policy": ani.PolicyVersion, "purpose": "publication", "recipient": "PUB", "relation": "none", "privacy": "restricted",
+		"number": "held", "law": "none", "consent": "none", "process": "none", "profile": "card", "tariff": "no", "narrowed": "no", "verstat": "none",
+		"row": ruling.Row.ID, "result": string(ruling.Decision), "obligations": ""}
+	for _, test := range []struct {
+		change map[string]string
+		out    string
+		errs   string
+		code   int
+	}{
+		{nil, "releases 1 decided again and alike, 0 under terms unknown", "", 0},
+		{map[string]string{"policy": "terms-99"}, "releases 0 decided again and alike, 1 under terms unknown", "a newer callhall", 0},
+		{map[string]string{"result": "FULL"}, "", "result should be", exitFailed},
+		{map[string]string{"row": "D01"}, "", "row should be", exitFailed},
+	} {
+		facts := maps.Clone(release)
+		maps.Copy(facts, test.change)
+		exportOf(t, call.Leaf{Kind: ani.KindRelease, At: time.Now(), Actor: "engine", Facts: facts})
+		out, errs, code := verb(t, "ledger", "verify", "export.jsonl")
+		if code != test.code || !strings.Contains(out, test.out) || !strings.Contains(errs, test.errs) {
+			t.Errorf("%v: exit %d, want %d\n%s%s", test.change, code, test.code, out, errs)
+		}
+	}
+}
+
+// TestVerifyTellsWhatItHeldAgainst: proofs are verified as exports are, and the result says whose key it was.
+func TestVerifyTellsWhatItHeldAgainst(t *testing.T) {
+	exported(t)
+	key := strings.TrimSpace(readFile(t, "city.key"))
+	for _, test := range []struct {
+		args []string
+		out  string
+	}{
+		{[]string{"export.jsonl"}, "key as the export says itself (give the city's with --key), changed 0 times"},
+		{[]string{"export.jsonl", "--key", key}, "key as given, or one that it leads to, changed 0 times"},
+		{[]string{"export.jsonl"}, "       3 test.act/1"},
+		{[]string{"entry.proof", "--key", key}, "leaf 2 is among the 3 leaves of demo, signed by the key given"},
+		{[]string{"consistency.proof", "--since", "early.checkpoint"}, "the 3 leaves of demo are a continuation of the first 1, signed by a key that came with the proof"},
+	} {
+		out, errs, code := verb(t, append([]string{"ledger", "verify"}, test.args...)...)
+		if code != 0 || !strings.Contains(out, test.out) {
+			t.Errorf("%q: exit %d\n%s%s", test.args, code, out, errs)
+		}
+	}
+	proof := readFile(t, "entry.proof")
+	write(t, "changed.proof", strings.Replace(proof, `"index":2`, `"index":1`, 1), 0o600)
+	if out, errs, code := verb(t, "ledger", "verify", "changed.proof"); code != exitFailed || out != "" || !strings.Contains(errs, "does not verify") {
+		t.Errorf("a changed proof: exit %d, %s%s", code, out, errs)
 	}
 }
 

@@ -35,6 +35,7 @@ type cli struct {
 	CheckConfig checkCmd   `cmd:"" help:"Check a configuration file and tell every fault in it."`
 	Records     recordsCmd `cmd:"" help:"Read call records and recordings of a running server."`
 	Ledger      ledgerCmd  `cmd:"" help:"Read the ledger of what was done with callers' data, or verify an export of it."`
+	Ani         aniCmd     `cmd:"" help:"Decide who may have a caller's number, and tell who had it."`
 	User        userCmd    `cmd:"" help:"Manage who may use the API."`
 	Version     versionCmd `cmd:"" help:"Tell which version this is."`
 }
@@ -76,7 +77,7 @@ func run(ctx context.Context, args []string, term terminal) int {
 	var line cli
 	parser, err := kong.New(&line, kong.Name("callhall"), kong.UsageOnError(), kong.Writers(term.Out, term.Err),
 		kong.Description("The telephone side of a city's 311: calls, queues, recordings, and callers' numbers kept safe."),
-		kong.BindTo(ctx, (*context.Context)(nil)), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
 	if err != nil {
 		fmt.Fprintln(term.Err, "callhall:", err)
 		return exitFailed
