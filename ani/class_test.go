@@ -120,7 +120,12 @@ func TestRedialFindsItsPlaceOnce(t *testing.T) {
 		t.Errorf("after a restart: %+v", c.Class)
 	}
 	drop()
-	f.now = f.now.Add(redialFor)
+	f.now = f.now.Add(redialFor - time.Minute)
+	another := f.arrive(t, "a", Headers{Asserted: []string{"<tel:+12125550143>"}}).Call
+	if err := f.Dropped(t.Context(), "a", another, f.now); err != nil { // so that somebody is remembered
+		t.Fatal(err)
+	}
+	f.now = f.now.Add(time.Minute)
 	if c := f.arrive(t, "a", presentHeaders); c.Class.Redial != "" {
 		t.Error("found after half an hour")
 	}
