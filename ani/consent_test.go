@@ -110,8 +110,10 @@ func TestConsentOfOneCityIsNoneOfAnother(t *testing.T) {
 func TestEnteringAConsentIsChecked(t *testing.T) {
 	p := newPrivacyOffice(t, ani.OfficeConfig{})
 	for name, change := range map[string]func(*ani.NewConsent){
-		"continued use":  func(c *ani.NewConsent) { c.Kind = "use" },
-		"verbal":         func(c *ani.NewConsent) { c.Kind = ani.ConsentVerbal },
+		"continued use": func(c *ani.NewConsent) { c.Kind = "use" },
+		"verbal": func(c *ani.NewConsent) {
+			c.Kind, c.Purposes = ani.ConsentVerbal, []ani.Purpose{ani.PurposeServiceRequest}
+		},
 		"none":           func(c *ani.NewConsent) { c.Kind = ani.ConsentNone },
 		"no number":      func(c *ani.NewConsent) { c.Number = ani.Entered{} },
 		"no subscriber":  func(c *ani.NewConsent) { c.Subscriber = "" },

@@ -345,3 +345,21 @@ func TestOtherPapers(t *testing.T) {
 	}
 	p.leaves(t, "")
 }
+
+// A paper is for its own purpose and for those whose office it is: a warrant is no trouble ticket, and no agent's.
+func TestPaperIsForItsOwnPurposeAndOffice(t *testing.T) {
+	p := newPrivacyOffice(t, ani.OfficeConfig{})
+	p.wide(t)
+	id := p.caller(t, present)
+	paper := ok(p.TakePaper(t.Context(), city, warrant(p, id), dana))(t)
+	ok(p.VerifyPaper(t.Context(), city, paper.ID, rita))(t)
+	ticket := ani.NewAsk{Call: id, Purpose: ani.PurposeTrouble, Recipient: ani.RecipientTrunk, Ref: paper.ID}
+	if a := ok(p.Ask(t.Context(), city, ticket, dana))(t); a.State != ani.AskDenied {
+		t.Errorf("a warrant as a ticket: %s by %s", a.State, a.Row)
+	}
+	for _, by := range []ani.Person{ana, sam, omar} {
+		if a := ok(p.Ask(t.Context(), city, toPolice(id, paper.ID), by))(t); a.State != ani.AskDenied || a.Row != "D47" {
+			t.Errorf("%s: %s by %s", by.Actor, a.State, a.Row)
+		}
+	}
+}
