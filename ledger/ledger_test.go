@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -488,6 +489,32 @@ func TestKilledProcessKeepsWhatWasAppended(t *testing.T) {
 		select {} // until killed
 	}
 	p := newPlace(t)
+	said := map[string]bool{}
+	for range 4 {
+		runAndKill(t, p, said, 1+rand.IntN(300))
+		last, err := p.witness().Last(t.Context(), ledger.LogID(city))
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, closed := p.open(t, ledger.Config{Cities: []call.CityID{city}})
+		if f := l.Frozen(); len(f) > 0 {
+			t.Fatal(f)
+		}
+		text := export(t, l, city)
+		verify(t, text, ledger.Options{Since: last})
+		for id := range said {
+			if n := bytes.Count(text, []byte(id)); n != 1 {
+				t.Fatalf("leaf of %s stands %d times in the ledger", id, n)
+			}
+		}
+		fill(t, l, city, 3)
+		closed()
+	}
+}
+
+// runAndKill runs the child until it has said n calls, and adds to said all that it did.
+func runAndKill(t *testing.T, p place, said map[string]bool, n int) {
+	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestKilledProcessKeepsWhatWasAppended$")
 	cmd.Env = append(os.Environ(), "LEDGER_CHILD="+p.dir)
 	out, err := cmd.StdoutPipe()
@@ -497,28 +524,12 @@ func TestKilledProcessKeepsWhatWasAppended(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	said := map[string]bool{}
-	for lines := bufio.NewScanner(out); len(said) < 300 && lines.Scan(); {
+	lines := bufio.NewScanner(out)
+	for ; n > 0 && lines.Scan(); n-- {
 		said[lines.Text()] = true
 	}
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
-	last, err := p.witness().Last(t.Context(), ledger.LogID(city))
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, _ := p.open(t, ledger.Config{Cities: []call.CityID{city}})
-	if f := l.Frozen(); len(f) > 0 {
-		t.Fatal(f)
-	}
-	text := export(t, l, city)
-	verify(t, text, ledger.Options{Since: last})
-	for id := range said {
-		if n := bytes.Count(text, []byte(id)); n != 1 {
-			t.Fatalf("leaf of %s stands %d times in the ledger", id, n)
-		}
-	}
-	fill(t, l, city, 3)
 }
 
 func BenchmarkAppend(b *testing.B) {
