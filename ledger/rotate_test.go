@@ -250,17 +250,17 @@ func TestAnyFlippedBitIsFoundAfterKeysChanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	rotate(t, l)
-	flipAnywhere(t, export(t, l, city))
+	flipAnywhere(t, export(t, l, city), 1)
 }
 
-// flipAnywhere flips every bit of every header line, and many elsewhere.
-func flipAnywhere(t *testing.T, text []byte) {
+// flipAnywhere flips one bit of each step of every header line, and many elsewhere.
+func flipAnywhere(t *testing.T, text []byte, step int) {
 	t.Helper()
 	verify(t, text, ledger.Options{})
 	at := 0
 	for line := range bytes.Lines(text) {
 		if bytes.HasPrefix(line, []byte(`{"export"`)) {
-			for bit := 8 * at; bit < 8*(at+len(line)); bit++ {
+			for bit := 8 * at; bit < 8*(at+len(line)); bit += step {
 				flipped(t, text, bit)
 			}
 		}

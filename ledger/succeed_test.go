@@ -97,7 +97,7 @@ func TestFrozenLogIsSucceeded(t *testing.T) {
 				c.since != "" && (!errors.Is(err, ledger.ErrInvalid) || !strings.Contains(err.Error(), c.since)) {
 				t.Errorf("held against a checkpoint over 4 leaves: %+v, %v", r, err)
 			}
-			flipAnywhere(t, text)
+			flipAnywhere(t, text, 11)
 		})
 	}
 }
@@ -144,7 +144,7 @@ func TestChainOfLogs(t *testing.T) {
 	if r.Log != "springfield/3" || len(r.Predecessors) != 2 || !r.KeyKnown || !r.Anchored || r.SinceLog != "springfield" {
 		t.Errorf("report %+v", r)
 	}
-	flipAnywhere(t, text)
+	flipAnywhere(t, text, 3)
 	lines := bytes.SplitAfter(text, []byte("\n"))
 	for n := range lines { // a part left out, or cut
 		if _, err := ledger.Verify(bytes.NewReader(bytes.Join(lines[:n], nil)), ledger.Options{}); n < len(lines)-1 && !errors.Is(err, ledger.ErrInvalid) {
