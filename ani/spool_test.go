@@ -131,9 +131,13 @@ func TestASlowLedgerDoesNotHoldUpAnEmergency(t *testing.T) {
 		f.book.take("a")
 		f.book.hold = make(chan struct{})
 		asked := time.Now()
+		f.mem.reads = 0
 		shown, err := f.Egress(t.Context(), emergency("a", id))
 		if err != nil || shown.Number.Reveal() == "" || time.Since(asked) != urgentWait {
 			t.Errorf("%+v after %v, %v", shown, time.Since(asked), err)
+		}
+		if f.mem.reads != 0 {
+			t.Errorf("the store was asked %d times", f.mem.reads)
 		}
 		if err := f.replay(t.Context()); err != nil || f.waiting() != 1 {
 			t.Errorf("moved while the first append is under way: %d wait, %v", f.waiting(), err)
