@@ -10,6 +10,10 @@
 // dropped, never answered. A port that was closed stays bound and deaf for a while, so that nothing of one call is
 // heard in the next.
 //
+// Where more than two hear each other (Confer), a mixer takes the place of the relay: each party's sound goes through a
+// jitter buffer, and every 20 ms each is sent the sum of all others, in the same RTP stream as before. Streams that are
+// joined two by two pay nothing for it.
+//
 // The streams of an engine are spread over a few loops. A loop brings in datagrams and beats the 20 ms clock; how it
 // does so is behind the carrier interface: on Linux one epoll loop over many sockets, elsewhere a goroutine for each
 // socket. Two streams that are joined are best leased on the same loop (see Engine.Lease).

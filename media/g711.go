@@ -102,6 +102,17 @@ func tabulate(f func(byte) byte) *transcode {
 	return &t
 }
 
+// fromULaw and fromALaw hold the sample of each code.
+var fromULaw, fromALaw = linear(DecodeULaw), linear(DecodeALaw)
+
+func linear(decode func(byte) int16) *[256]int16 {
+	var t [256]int16
+	for i := range t {
+		t[i] = decode(byte(i))
+	}
+	return &t
+}
+
 // in turns b, in place, from one law into the other.
 func (t *transcode) in(b []byte) {
 	for i, c := range b {

@@ -27,10 +27,14 @@ type loop struct {
 	next    int64 // the first slot that run has not done, counted from epoch
 	armed   int64 // the slot for which the carrier was asked to wake us; 0 is none
 	idle    bool  // nothing is due ever: no slot is owed for the time until there is
-	wheel   [slots][]*Stream
+	wheel   [slots][]ticker
 	streams []*Stream
-	batch   []*Stream // used by run alone
+	due     []ticker  // used by run alone
+	batch   []*Stream // likewise
 }
+
+// A ticker has work to do every 20 ms: a stream that makes sound of its own, or a mixer.
+type ticker interface{ tick(slot int64) }
 
 // slotAt is the number of the slot that is current at a time.
 func (l *loop) slotAt(at time.Time) int64 { return int64(at.Sub(l.epoch) / slotTime) }
@@ -53,13 +57,13 @@ func (l *loop) run(now time.Time) {
 	l.arm(time.Now())
 }
 
-// play lets the streams of one slot send their next 20 ms.
+// play lets the streams and mixers of one slot send their next 20 ms.
 func (l *loop) play(slot int64) {
 	l.mu.Lock()
-	l.batch = append(l.batch[:0], l.wheel[slot%slots]...)
+	l.due = append(l.due[:0], l.wheel[slot%slots]...)
 	l.mu.Unlock()
-	for _, s := range l.batch {
-		s.tick(slot)
+	for _, t := range l.due {
+		t.tick(slot)
 	}
 }
 
@@ -108,22 +112,22 @@ func (l *loop) leave(s *Stream) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.streams = without(l.streams, s)
-	l.wheel[s.slot] = without(l.wheel[s.slot], s)
+	l.wheel[s.slot] = without(l.wheel[s.slot], ticker(s))
 }
 
-// start gives s its tick every 20 ms from here on.
-func (l *loop) start(s *Stream, now time.Time) {
+// start gives t its tick every 20 ms from here on, in that slot of each ten.
+func (l *loop) start(t ticker, slot int64, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.wheel[s.slot] = append(l.wheel[s.slot], s)
+	l.wheel[slot] = append(l.wheel[slot], t)
 	l.arm(now)
 }
 
 // stop undoes start.
-func (l *loop) stop(s *Stream) {
+func (l *loop) stop(t ticker, slot int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.wheel[s.slot] = without(l.wheel[s.slot], s)
+	l.wheel[slot] = without(l.wheel[slot], t)
 }
 
 // load is how many streams the loop has.
@@ -133,13 +137,14 @@ func (l *loop) load() int {
 	return len(l.streams)
 }
 
-// without removes one s, putting the last in its place.
-func without(list []*Stream, s *Stream) []*Stream {
-	i := slices.Index(list, s)
+// without removes one x, putting the last in its place.
+func without[T comparable](list []T, x T) []T {
+	i := slices.Index(list, x)
 	if i < 0 {
 		return list
 	}
 	last := len(list) - 1
-	list[i], list[last] = list[last], nil
+	list[i] = list[last]
+	clear(list[last:])
 	return list[:last]
 }

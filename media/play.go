@@ -38,7 +38,7 @@ func (s *Stream) startTicking() {
 	}
 	now := time.Now()
 	s.ticking, s.since = true, s.loop.slotAt(now)
-	s.loop.start(s, now)
+	s.loop.start(s, s.slot, now)
 }
 
 func (s *Stream) busy() bool { return s.player.busy() || s.keys.busy() || s.pressed.active }
@@ -56,7 +56,7 @@ func (s *Stream) tickLocked(slot int64) news {
 	if s.closed || !s.ticking || slot <= s.since {
 		return news{}
 	}
-	n := news{handler: s.handler, digit: s.pressed.expire(time.Duration(slot) * slotTime)}
+	n := news{handler: s.handler, digit: s.pressed.expire(time.Duration(slot) * slotTime), seat: s.to.seat}
 	if s.keys.busy() {
 		s.pressKeys(slot)
 	} else if s.player.busy() {
@@ -64,7 +64,7 @@ func (s *Stream) tickLocked(slot int64) news {
 	}
 	if !s.busy() {
 		s.ticking = false
-		s.loop.stop(s)
+		s.loop.stop(s, s.slot)
 	}
 	return n
 }

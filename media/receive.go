@@ -43,37 +43,51 @@ func (s *Stream) receive(at time.Time, from netip.AddrPort, b []byte) {
 		s.receiveReport(at, from, b)
 		return
 	}
-	p, peer, n := s.admit(at, from, b)
-	if peer != nil {
-		peer.relay(s, &p)
-	}
+	p, to, n := s.admit(at, from, b)
+	to.pass(s, &p)
 	n.tell()
 }
 
-// admit lets a packet in or drops it, measures it and gives it to the tap. Peer is where it goes on to, if anywhere.
-func (s *Stream) admit(at time.Time, from netip.AddrPort, b []byte) (p arrival, peer *Stream, n news) {
+// A way is where a stream's packets go on to: the stream that it is joined with, its seat in a conference, or nowhere.
+type way struct {
+	peer *Stream
+	seat *seat
+}
+
+// pass sends a packet that from let in on its way.
+func (w way) pass(from *Stream, p *arrival) {
+	switch {
+	case w.peer != nil:
+		w.peer.relay(from, p)
+	case w.seat != nil:
+		w.seat.hear(p)
+	}
+}
+
+// admit lets a packet in or drops it, measures it and gives it to the tap. To is where it goes on to.
+func (s *Stream) admit(at time.Time, from netip.AddrPort, b []byte) (p arrival, to way, n news) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return p, nil, n
+		return p, way{}, n
 	}
 	p, ok := s.check(from, b)
 	if !ok || p.kind == kindUnknown && !s.fixed { // only what was negotiated teaches us an address
 		s.rejected++
-		return p, nil, n
+		return p, way{}, n
 	}
 	s.learn(from)
 	p.at = s.clock(at)
 	if !s.in.count(p.ssrc, p.seq) {
-		return p, nil, n
+		return p, way{}, n
 	}
 	n = s.hear(p.at)
 	if p.kind == kindUnknown || !s.params.Receive {
 		p.kind = kindUnknown
-		return p, s.peer, n
+		return p, s.to, n
 	}
 	if p.kind == kindEvent {
-		n.digit = s.event(&p)
+		n.digit, n.seat = s.event(&p), s.to.seat
 	} else {
 		s.in.time(p.at, p.ts)
 	}
@@ -82,7 +96,7 @@ func (s *Stream) admit(at time.Time, from netip.AddrPort, b []byte) (p arrival, 
 			At: at, Seq: p.seq, TS: p.ts, SSRC: p.ssrc, Type: p.tapType(), Marker: p.marker, Payload: p.payload,
 		})
 	}
-	return p, s.peer, n
+	return p, s.to, n
 }
 
 // check tells whether b is RTP from the party, and takes it apart.
@@ -162,7 +176,7 @@ func (p *arrival) tapType() uint8 {
 func (s *Stream) relay(from *Stream, p *arrival) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.peer != from {
+	if s.to.peer != from {
 		return
 	}
 	pt, ok := s.typeFor(p)

@@ -20,6 +20,7 @@ const (
 	voiceClip
 	voiceKeys
 	voiceRelay
+	voiceMix
 )
 
 // A sender makes one RTP stream out of what several sources say one after the other: one SSRC, sequence numbers without
@@ -106,10 +107,10 @@ func (o *sender) relayed(p *arrival, pt uint8) (h rtp.Header, ok bool) {
 	return h, true
 }
 
-// breakOff says that a packet of the source was kept back by us: the next one that goes on follows what was sent last, or
-// the far side would take ours for loss.
+// breakOff says that a packet of the other side was kept back by us, or that the other side is another now: the next one
+// that goes on follows what was sent last, or the far side would take ours for loss, and has the marker.
 func (o *sender) breakOff() {
-	if o.voice == voiceRelay {
+	if o.voice == voiceRelay || o.voice == voiceMix {
 		o.voice = voiceNone
 	}
 }

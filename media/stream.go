@@ -60,7 +60,7 @@ type Stream struct {
 	rtcpTo  netip.AddrPort // where reports go
 	handler Handler
 	tap     call.Tap
-	peer    *Stream
+	to      way // set with the engine's joining held too
 
 	in  reception
 	out sender
@@ -159,7 +159,8 @@ func (s *Stream) Tap(t call.Tap) {
 	s.tap = t
 }
 
-// Join connects the sound of two streams of one engine, both ways, and stops what either was playing or was joined to.
+// Join connects the sound of two streams of one engine, both ways, and stops what either was playing or was joined to;
+// each leaves the conference that it was in.
 func Join(a, b *Stream) {
 	if a == b {
 		return
@@ -176,12 +177,13 @@ func Join(a, b *Stream) {
 func (s *Stream) join(peer *Stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.peer = peer
+	s.to = way{peer: peer}
 	s.player.stop()
 	s.out.breakOff()
 }
 
-// Part undoes Join. When it returns, neither of the two hears the other.
+// Part undoes Join and Confer. When it returns, the stream hears nobody and nobody hears it; those who are left in its
+// conference go on hearing each other.
 func (s *Stream) Part() {
 	s.engine.joining.Lock()
 	defer s.engine.joining.Unlock()
@@ -190,15 +192,17 @@ func (s *Stream) Part() {
 
 func (s *Stream) part() {
 	s.mu.Lock()
-	peer := s.peer
-	s.peer = nil
+	to := s.to
+	s.to = way{}
 	s.mu.Unlock()
-	if peer == nil {
-		return
+	if to.seat != nil {
+		to.seat.leave()
 	}
-	peer.mu.Lock()
-	defer peer.mu.Unlock()
-	peer.peer = nil
+	if to.peer != nil {
+		to.peer.mu.Lock()
+		defer to.peer.mu.Unlock()
+		to.peer.to = way{}
+	}
 }
 
 // Close says goodbye by RTCP and gives the port back, which stays deaf for Config.Deaf. The tap is not called once it
@@ -250,12 +254,16 @@ func (s *Stream) quietFor(now time.Duration) time.Duration {
 type news struct {
 	handler Handler
 	digit   rune
+	seat    *seat // in which the key was pressed, if in one
 	played  *Clip
 	quiet   time.Duration
 	heard   bool
 }
 
 func (n news) tell() {
+	if n.digit != 0 && n.seat != nil {
+		n.seat.press(n.digit)
+	}
 	if n.handler == nil {
 		return
 	}

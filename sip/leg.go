@@ -198,7 +198,35 @@ func (l *leg) Join(other call.Leg) error {
 	return nil
 }
 
-// Part undoes Join.
+// Confer connects the sound of all these legs and stops what any was playing. Errors, with which nothing has changed: one
+// is no leg of this server, one has ended, there are too many.
+func (l *leg) Confer(others ...call.Leg) error {
+	legs := []*leg{l}
+	for _, other := range others {
+		o, ok := other.(party)
+		if !ok {
+			return fmt.Errorf("confer %s: %T is no leg of this server", l.id, other)
+		}
+		legs = append(legs, o.common())
+	}
+	var streams []*media.Stream
+	for _, m := range legs {
+		stream := m.sound()
+		if stream == nil {
+			return fmt.Errorf("confer %s with %s: %w", l.id, m.id, call.ErrLegGone)
+		}
+		streams = append(streams, stream)
+	}
+	if err := media.Confer(streams...); err != nil {
+		return fmt.Errorf("confer %s: %w", l.id, err)
+	}
+	for _, m := range legs {
+		m.setPlaying(call.Prompt{}, nil)
+	}
+	return nil
+}
+
+// Part undoes Join and Confer: nobody hears this leg, and it hears nobody.
 func (l *leg) Part() {
 	if s := l.sound(); s != nil {
 		s.Part()
