@@ -136,7 +136,7 @@ func TestASlowLedgerDoesNotHoldUpAnEmergency(t *testing.T) {
 		if err != nil || shown.Number.Reveal() == "" || time.Since(asked) != urgentWait {
 			t.Errorf("%+v after %v, %v", shown, time.Since(asked), err)
 		}
-		if f.mem.reads != 0 {
+		if f.mem.reads > 1 { // one is the accounting's, which has a limit of its own
 			t.Errorf("the store was asked %d times", f.mem.reads)
 		}
 		if err := f.replay(t.Context()); err != nil || f.waiting() != 1 {
