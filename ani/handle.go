@@ -65,6 +65,18 @@ func (o *Office) GiveHandle(ctx context.Context, city call.CityID, id call.ID, b
 	return o.giveHandle(ctx, k, ended, by)
 }
 
+// HandleOf shows an agent a handle that they were given and may still dial. Errors: ErrHandle, also for another's.
+func (o *Office) HandleOf(ctx context.Context, city call.CityID, handle string, by Person) (HandleEntry, error) {
+	k, err := o.handles.get(ctx, city, handle)
+	if errors.Is(err, ErrNotFound) || err == nil && (by.Agent == "" || k.Body.Agent != by.Agent || !o.alive(k)) {
+		return HandleEntry{}, fmt.Errorf("show a handle: %w", ErrHandle)
+	}
+	if err != nil {
+		return HandleEntry{}, fmt.Errorf("show a handle: %w", err)
+	}
+	return shownHandle(k), nil
+}
+
 // GiveCallback gives a queue the handle of a caller who pressed the key to be called back (D49). The key is their word,
 // and is entered as one. Calling it again returns the same handle.
 func (o *Office) GiveCallback(ctx context.Context, city call.CityID, id call.ID, queue call.QueueID) (HandleEntry, error) {

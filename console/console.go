@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"strings"
 	"sync"
 	"time"
@@ -135,6 +136,7 @@ func (c *Console) routes() (err error) {
 	c.recordingRoutes(api)
 	c.peopleRoutes(api)
 	c.ledgerRoutes(api)
+	c.officeRoutes(api)
 	describeProblems(api)
 	if c.spec, err = json.Marshal(api.OpenAPI()); err != nil {
 		return fmt.Errorf("describe the API: %w", err)
@@ -148,6 +150,20 @@ func (c *Console) routes() (err error) {
 	return nil
 }
 
+// officeRoutes puts everything about callers' numbers into the API, and what is done with a call of theirs.
+func (c *Console) officeRoutes(api huma.API) {
+	c.releaseRoutes(api)
+	c.searchRoutes(api)
+	c.consentRoutes(api)
+	c.paperRoutes(api)
+	c.screeningRoutes(api)
+	c.policyRoutes(api)
+	c.accountRoutes(api)
+	c.noticeRoutes(api)
+	c.transferRoutes(api)
+	c.handleRoutes(api)
+}
+
 // apiConfig is huma without its documentation page, which loads scripts from elsewhere, and without its schema links.
 func (c *Console) apiConfig() huma.Config {
 	cfg := huma.DefaultConfig("Callhall", c.cfg.Version)
@@ -155,10 +171,23 @@ func (c *Console) apiConfig() huma.Config {
 	cfg.CreateHooks = nil
 	cfg.RejectUnknownQueryParameters = true // a misspelt filter must not list everything
 	cfg.Transformers = []huma.Transformer{c.explain}
+	cfg.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer",
 		Description: "A token of one city and one role, as callhall user add prints it."}}
 	cfg.Security = []map[string][]string{{"token": {}}}
 	return cfg
+}
+
+// schemaName keeps words apart that mean one thing of a call and another of its caller's number, as Notice does.
+func schemaName(t reflect.Type, hint string) string {
+	name := huma.DefaultSchemaNamer(t, hint)
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if t.PkgPath() == reflect.TypeFor[ani.Notice]().PkgPath() {
+		return "Ani" + name
+	}
+	return name
 }
 
 // maxBody bounds the body of a request, in bytes. None here needs more than a few words.

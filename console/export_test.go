@@ -16,7 +16,7 @@ func (c *Console) Handle(route string, h http.HandlerFunc) { c.mux.HandleFunc(ro
 
 // ProblemNames lists the ends of every Type that a problem may have.
 func ProblemNames() []string {
-	var names []string
+	names := []string{insecure.name}
 	for _, k := range kinds {
 		names = append(names, k.name)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -73,6 +74,11 @@ func (c *Console) admit(w http.ResponseWriter, r *http.Request, route string, v 
 			return
 		}
 	}
+	if rule.secured && !secured(r) {
+		c.cfg.Log.Info("a request about a number in the clear was refused", "request_id", v.id, "route", route, "actor", v.token.Actor())
+		write(w, insecure.problem(r.Context(), http.StatusForbidden))
+		return
+	}
 	ctx := context.WithValue(r.Context(), visitKey{}, v)
 	if !rule.long {
 		var cancel context.CancelFunc
@@ -80,6 +86,20 @@ func (c *Console) admit(w http.ResponseWriter, r *http.Request, route string, v 
 		defer cancel()
 	}
 	c.mux.ServeHTTP(w, r.WithContext(ctx))
+}
+
+// secured tells whether nobody on the way can read a request and its answer (RULES.md O9): it came over TLS, or from this
+// machine. A proxy here that says for whom it asks must say that they used TLS.
+func secured(r *http.Request) bool {
+	if r.TLS != nil {
+		return true
+	}
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !from.Addr().Unmap().IsLoopback() {
+		return false
+	}
+	proxied := r.Header.Get("Forwarded") != "" || r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("X-Forwarded-Proto") != ""
+	return !proxied || r.Header.Get("X-Forwarded-Proto") == "https"
 }
 
 // identify finds the token of a request, in its Authorization header and nowhere else.

@@ -176,6 +176,7 @@ func (o *office) ask(token, method, target, body string, headers ...string) *htt
 	if body == "" {
 		r.Body = http.NoBody
 	}
+	r.RemoteAddr = "127.0.0.1:4711"
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}

@@ -18,6 +18,9 @@ var (
 	ErrConflict = errors.New("it cannot be done in the present state")
 	ErrCursor   = errors.New("the cursor is damaged, or belongs to another list")
 	ErrRefused  = errors.New("it has what must not be written down")
+
+	// ErrUnavailable says that something else is away: nothing was done, and it can be tried again.
+	ErrUnavailable = errors.New("it is not available now")
 )
 
 // Calls is what the console needs of the call records; *cdr.Service has it.

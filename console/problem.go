@@ -7,8 +7,12 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 
+	"callhall/ani"
+	"callhall/call"
 	"callhall/cdr"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -61,6 +65,9 @@ var kinds = map[int]kind{
 	http.StatusServiceUnavailable:           {"unavailable", "That is not available now; try again soon."},
 }
 
+// insecure is the problem of a request about a number that came, or would be answered, in the clear.
+var insecure = kind{"insecure", "Numbers are asked for and answered only over TLS or from this machine itself. Nothing was done."}
+
 // problem is the problem of a status in the answer to the request of ctx.
 func problem(ctx context.Context, status int, faults ...Fault) *Problem {
 	k, known := kinds[status]
@@ -69,6 +76,10 @@ func problem(ctx context.Context, status int, faults ...Fault) *Problem {
 	} else if !known {
 		k = kinds[http.StatusInternalServerError]
 	}
+	return k.problem(ctx, status, faults...)
+}
+
+func (k kind) problem(ctx context.Context, status int, faults ...Fault) *Problem {
 	return &Problem{Type: "/problems#" + k.name, Title: http.StatusText(status), Status: status, Detail: k.detail,
 		RequestID: requestID(ctx), Errors: faults}
 }
@@ -89,24 +100,76 @@ func (c *Console) fail(ctx context.Context, doing string, err error) error {
 	return problem(ctx, status)
 }
 
+// statuses say as what each error is answered. The first that fits counts.
+var statuses = []struct {
+	err    error
+	status int
+}{
+	{ErrUnavailable, http.StatusServiceUnavailable},
+	{ErrNotFound, http.StatusNotFound}, {cdr.ErrNotFound, http.StatusNotFound}, {ani.ErrNotFound, http.StatusNotFound},
+	{ani.ErrHandle, http.StatusNotFound},
+	{call.ErrUnknownCall, http.StatusNotFound}, {call.ErrNotYours, http.StatusNotFound}, // another's call is not theirs to know of
+	{call.ErrUnknownQueue, http.StatusConflict}, // that of the call is no more
+	{ErrGone, http.StatusGone},
+	{ErrConflict, http.StatusConflict}, {ani.ErrSecondPerson, http.StatusConflict}, {ani.ErrState, http.StatusConflict},
+	{ani.ErrConflict, http.StatusConflict}, {call.ErrNotTalking, http.StatusConflict}, {call.ErrBusy, http.StatusConflict},
+	{call.ErrNoTransfer, http.StatusConflict},
+	{ani.ErrNotPermitted, http.StatusForbidden},
+	{ErrCursor, http.StatusBadRequest}, {cdr.ErrCursor, http.StatusBadRequest},
+	{cdr.ErrLimit, http.StatusUnprocessableEntity}, {ErrRefused, http.StatusUnprocessableEntity}, {ani.ErrReused, http.StatusUnprocessableEntity},
+	{ani.ErrIncomplete, http.StatusUnprocessableEntity}, {ani.ErrCase, http.StatusUnprocessableEntity},
+	{ani.ErrNotNumber, http.StatusUnprocessableEntity}, {call.ErrUnknownPartner, http.StatusUnprocessableEntity},
+	{ani.ErrTooMany, http.StatusTooManyRequests},
+	{call.ErrUnavailable, http.StatusServiceUnavailable}, {context.DeadlineExceeded, http.StatusServiceUnavailable},
+	{context.Canceled, http.StatusServiceUnavailable},
+}
+
 // statusOf is the one place where an error becomes a status.
 func statusOf(err error) int {
-	switch {
-	case errors.Is(err, ErrNotFound), errors.Is(err, cdr.ErrNotFound):
-		return http.StatusNotFound
-	case errors.Is(err, ErrGone):
-		return http.StatusGone
-	case errors.Is(err, ErrConflict):
-		return http.StatusConflict
-	case errors.Is(err, ErrCursor), errors.Is(err, cdr.ErrCursor):
-		return http.StatusBadRequest
-	case errors.Is(err, cdr.ErrLimit):
-		return http.StatusUnprocessableEntity
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return http.StatusServiceUnavailable
-	default:
+	i := slices.IndexFunc(statuses, func(s struct {
+		err    error
+		status int
+	}) bool {
+		return errors.Is(err, s.err)
+	})
+	if i < 0 {
 		return http.StatusInternalServerError
 	}
+	return statuses[i].status
+}
+
+// faults say more of an error than its kind of problem does, where somebody who asks can do something about it.
+var faults = []struct {
+	err   error
+	fault Fault
+}{
+	{ani.ErrSecondPerson, Fault{Message: "another person than the one who began it must do this"}},
+	{ani.ErrState, Fault{Message: "it is past that: look at its state"}},
+	{ani.ErrConflict, Fault{Message: "somebody else has just changed it: read it again"}},
+	{ani.ErrReused, Fault{Location: "header.Idempotency-Key", Message: "was used for another request before"}},
+	{ani.ErrCase, Fault{Location: "body", Message: "a reference has at most 64 characters and six digits, so that no number can be in it"}},
+	{ani.ErrNotNumber, Fault{Location: "body", Message: notNumber}},
+	{ani.ErrTooMany, Fault{Message: "as many numbers were revealed as the city lets in this time"}},
+	{ErrRefused, Fault{Location: "body", Message: "has what cannot stand in a ledger, as a long row of digits"}},
+	{call.ErrBusy, Fault{Message: "another transfer of this call is on its way"}},
+	{call.ErrNotTalking, Fault{Message: "caller and agent are not talking"}},
+	{call.ErrNoTransfer, Fault{Message: "no transfer of this call is on its way"}},
+}
+
+// notNumber is what is said of a number that is none; it does not say what was sent.
+const notNumber = "is not a telephone number; write it as +1 and ten digits, or with its country's code"
+
+// faultOf is the fault of err, or none.
+func faultOf(err error) Fault {
+	if _, missing, ok := strings.Cut(err.Error(), ani.ErrIncomplete.Error()+": "); ok && errors.Is(err, ani.ErrIncomplete) {
+		return Fault{Location: "body", Message: "is not complete: " + sentence(missing)}
+	}
+	for _, f := range faults {
+		if errors.Is(err, f.err) {
+			return f.fault
+		}
+	}
+	return Fault{}
 }
 
 // invalid is the answer to a request that has something wrong in one place.
@@ -124,19 +187,50 @@ func (c *Console) explain(hc huma.Context, _ string, v any) (any, error) {
 		c.cfg.Log.Error("a request failed", "request_id", requestID(hc.Context()), "doing", hc.Operation().OperationID, "err", model)
 		return problem(hc.Context(), model.Status), nil
 	}
-	var faults []Fault
+	var found []Fault
 	for _, e := range model.Errors {
-		faults = append(faults, Fault{Location: e.Location, Message: e.Message})
+		found = append(found, Fault{Location: place(e.Location), Message: sentence(e.Message)})
 	}
-	return problem(hc.Context(), model.Status, faults...), nil
+	return problem(hc.Context(), model.Status, found...), nil
+}
+
+// goodPlace is where something can be wrong: a name of ours, or one that was sent and cannot hold a number.
+var goodPlace = regexp.MustCompile(`^[A-Za-z]+([.][A-Za-z_-]+|\[[0-9]{1,4}\])*$`)
+
+// place is a location without what somebody sent as the name of a field.
+func place(location string) string {
+	if goodPlace.MatchString(location) {
+		return location
+	}
+	part, _, _ := strings.Cut(location, ".")
+	if !goodPlace.MatchString(part) {
+		return ""
+	}
+	return part
+}
+
+// sentence is what somebody else's code says of a value, unless it says the value too.
+func sentence(message string) string {
+	switch {
+	case strings.Contains(message, ani.ErrNotNumber.Error()):
+		return notNumber
+	case longDigits.MatchString(message):
+		return "is not valid"
+	default:
+		return message
+	}
 }
 
 // writeProblem answers with a problem outside of huma.
 func writeProblem(w http.ResponseWriter, r *http.Request, status int) {
+	write(w, problem(r.Context(), status))
+}
+
+func write(w http.ResponseWriter, p *Problem) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(problem(r.Context(), status)) // a reader who is gone needs no answer
+	w.WriteHeader(p.Status)
+	json.NewEncoder(w).Encode(p) // a reader who is gone needs no answer
 }
 
 // describeProblems says in the API's description that its error answers are Problems, which huma cannot know.
@@ -144,7 +238,7 @@ func describeProblems(api huma.API) {
 	schema := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
 	content := map[string]*huma.MediaType{"application/problem+json": {Schema: schema}}
 	for _, path := range api.OpenAPI().Paths {
-		for _, op := range []*huma.Operation{path.Get, path.Post} {
+		for _, op := range []*huma.Operation{path.Get, path.Post, path.Delete} {
 			if op == nil {
 				continue
 			}

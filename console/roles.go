@@ -37,6 +37,37 @@ const (
 	SeeQueues      Permission = "queues.read"
 	SeeLedger      Permission = "ledger.read"
 	ExportLedger   Permission = "ledger.export"
+	RunLedger      Permission = "ledger.run"
+
+	SeeReleases     Permission = "releases.read"
+	AskReleases     Permission = "releases.ask"
+	ApproveReleases Permission = "releases.approve"
+	RevealNumbers   Permission = "releases.reveal"
+	SearchNumbers   Permission = "numbers.search"
+	SeeConsents     Permission = "consents.read"
+	EnterConsents   Permission = "consents.write"
+	HearConsents    Permission = "consents.spoken"
+	EndConsents     Permission = "consents.withdraw"
+	SeePapers       Permission = "processes.read"
+	TakePapers      Permission = "processes.write"
+	VerifyPapers    Permission = "processes.verify"
+	ReadPapers      Permission = "processes.paper"
+	SeeScreening    Permission = "screening.read"
+	SetScreening    Permission = "screening.write"
+	SeeProtected    Permission = "protected.read"
+	SetProtected    Permission = "protected.write"
+	SeePolicy       Permission = "policy.read"
+	ProposePolicy   Permission = "policy.propose"
+	ApprovePolicy   Permission = "policy.approve"
+	SeeAccounting   Permission = "accounting.read"
+	SetAccounting   Permission = "accounting.write"
+	SeeNotices      Permission = "notices.read"
+	SetNotices      Permission = "notices.write"
+	SeeRecalls      Permission = "recalls.read"
+	SetRecalls      Permission = "recalls.write"
+	SeePartners     Permission = "partners.read"
+	TransferCalls   Permission = "calls.transfer"
+	CallBack        Permission = "calls.callback"
 
 	// public needs no token: the page at the front door and the description of the API.
 	public Permission = "public"
@@ -58,6 +89,7 @@ type rule struct {
 	permission Permission
 	reach      [5]Reach // by role, in the order of Roles
 	long       bool     // streams: bounded by the reader's pace, not by RequestTimeout
+	secured    bool     // has a number in the request or in the answer: only over TLS, or from this machine
 }
 
 // table says who may do what. The gate asks it before every request: a route that is not here is refused to everybody,
@@ -67,6 +99,7 @@ var table = []rule{
 	{route: "GET /{$}", permission: public},
 	{route: "GET /problems", permission: public},
 	{route: "GET /openapi.json", permission: public},
+	{route: "GET /ledger/", permission: public}, // hashes and checkpoints alone: see ledger.Public
 	{route: "GET /api/v1/me", permission: SeeSelf, reach: [5]Reach{own, own, own, own, own}},
 	{route: "GET /api/v1/calls", permission: SeeCalls, reach: [5]Reach{own, city, city, city, none}},
 	{route: "GET /api/v1/calls/{id}", permission: SeeCalls, reach: [5]Reach{own, city, city, city, none}},
@@ -81,6 +114,55 @@ var table = []rule{
 	{route: "GET /api/v1/ledger/key", permission: SeeLedger, reach: [5]Reach{none, none, city, none, none}},
 	{route: "GET /api/v1/ledger/entries/{index}/proof", permission: SeeLedger, reach: [5]Reach{none, none, city, none, none}},
 	{route: "GET /api/v1/ledger/export", permission: ExportLedger, reach: [5]Reach{none, none, city, none, none}, long: true},
+	{route: "GET /api/v1/ledger/consistency", permission: SeeLedger, reach: [5]Reach{none, none, city, none, none}},
+	{route: "POST /api/v1/ledger/keys/rotate", permission: RunLedger, reach: [5]Reach{none, none, city, none, none}},
+	{route: "POST /api/v1/ledger/succeed", permission: RunLedger, reach: [5]Reach{none, none, city, none, none}},
+	{route: "POST /api/v1/calls/{id}/ani-releases", permission: AskReleases, reach: [5]Reach{own, city, city, city, city}},
+	{route: "GET /api/v1/ani-releases", permission: SeeReleases, reach: [5]Reach{own, city, city, city, own}},
+	{route: "GET /api/v1/ani-releases/{id}", permission: SeeReleases, reach: [5]Reach{own, city, city, city, own}},
+	{route: "POST /api/v1/ani-releases/{id}/approve", permission: ApproveReleases, reach: [5]Reach{none, city, city, city, none}},
+	{route: "POST /api/v1/ani-releases/{id}/refuse", permission: ApproveReleases, reach: [5]Reach{none, city, city, city, none}},
+	{route: "POST /api/v1/ani-releases/{id}/reveal", permission: RevealNumbers, reach: [5]Reach{own, own, own, own, own}, secured: true},
+	{route: "POST /api/v1/calls/search-by-number", permission: SearchNumbers, reach: [5]Reach{none, city, city, none, none}, secured: true},
+	{route: "POST /api/v1/consents", permission: EnterConsents, reach: [5]Reach{none, none, city, none, none}, secured: true},
+	{route: "GET /api/v1/consents", permission: SeeConsents, reach: [5]Reach{none, none, city, none, none}},
+	{route: "GET /api/v1/consents/{id}", permission: SeeConsents, reach: [5]Reach{none, none, city, none, none}},
+	{route: "POST /api/v1/consents/{id}/withdraw", permission: EndConsents, reach: [5]Reach{own, none, city, none, none}},
+	{route: "POST /api/v1/calls/{id}/spoken-consent", permission: HearConsents, reach: [5]Reach{own, none, none, none, none}},
+	{route: "POST /api/v1/processes", permission: TakePapers, reach: [5]Reach{none, city, city, city, city}, long: true},
+	{route: "GET /api/v1/processes", permission: SeePapers, reach: [5]Reach{none, city, city, city, none}},
+	{route: "GET /api/v1/processes/{id}", permission: SeePapers, reach: [5]Reach{none, city, city, city, none}},
+	{route: "POST /api/v1/processes/{id}/verify", permission: VerifyPapers, reach: [5]Reach{none, none, city, city, none}},
+	{route: "POST /api/v1/processes/{id}/close", permission: TakePapers, reach: [5]Reach{none, city, city, city, none}},
+	{route: "GET /api/v1/processes/{id}/paper", permission: ReadPapers, reach: [5]Reach{none, none, city, city, none}},
+	{route: "POST /api/v1/screening", permission: SetScreening, reach: [5]Reach{none, city, city, none, none}},
+	{route: "GET /api/v1/screening", permission: SeeScreening, reach: [5]Reach{none, city, city, none, none}},
+	{route: "POST /api/v1/screening/{id}/confirm", permission: SetScreening, reach: [5]Reach{none, city, city, none, none}},
+	{route: "POST /api/v1/screening/{id}/review", permission: SeeScreening, reach: [5]Reach{none, city, city, none, none}, secured: true},
+	{route: "DELETE /api/v1/screening/{id}", permission: SetScreening, reach: [5]Reach{none, city, city, none, none}},
+	{route: "POST /api/v1/protected", permission: SetProtected, reach: [5]Reach{none, none, city, city, none}, secured: true},
+	{route: "GET /api/v1/protected", permission: SeeProtected, reach: [5]Reach{none, none, city, city, none}},
+	{route: "DELETE /api/v1/protected/{id}", permission: SetProtected, reach: [5]Reach{none, none, city, city, none}},
+	{route: "GET /api/v1/policy", permission: SeePolicy, reach: [5]Reach{none, city, city, city, none}},
+	{route: "POST /api/v1/policy/explain", permission: SeePolicy, reach: [5]Reach{none, city, city, city, none}},
+	{route: "POST /api/v1/policy/proposals", permission: ProposePolicy, reach: [5]Reach{none, none, city, none, none}},
+	{route: "GET /api/v1/policy/proposals", permission: SeePolicy, reach: [5]Reach{none, city, city, city, none}},
+	{route: "POST /api/v1/policy/proposals/{id}/approve", permission: ApprovePolicy, reach: [5]Reach{none, city, city, none, none}},
+	{route: "POST /api/v1/policy/proposals/{id}/refuse", permission: ApprovePolicy, reach: [5]Reach{none, city, city, none, none}},
+	{route: "POST /api/v1/accounting", permission: SetAccounting, reach: [5]Reach{none, none, city, city, none}, secured: true},
+	{route: "GET /api/v1/accounting", permission: SeeAccounting, reach: [5]Reach{none, none, city, city, none}},
+	{route: "POST /api/v1/accounting/{id}/approve", permission: SetAccounting, reach: [5]Reach{none, none, city, city, none}},
+	{route: "POST /api/v1/accounting/{id}/refuse", permission: SetAccounting, reach: [5]Reach{none, none, city, city, none}},
+	{route: "POST /api/v1/accounting/{id}/answer", permission: SetAccounting, reach: [5]Reach{none, none, city, city, none}, secured: true},
+	{route: "GET /api/v1/owner-notices", permission: SeeNotices, reach: [5]Reach{none, none, city, none, none}},
+	{route: "POST /api/v1/owner-notices/{id}/acknowledge", permission: SetNotices, reach: [5]Reach{none, none, city, none, none}},
+	{route: "GET /api/v1/recalls", permission: SeeRecalls, reach: [5]Reach{none, none, city, city, none}},
+	{route: "POST /api/v1/recalls/{id}/delivered", permission: SetRecalls, reach: [5]Reach{none, none, city, city, none}},
+	{route: "GET /api/v1/partners", permission: SeePartners, reach: [5]Reach{city, city, none, none, none}},
+	{route: "POST /api/v1/calls/{id}/transfers", permission: TransferCalls, reach: [5]Reach{own, city, none, none, none}},
+	{route: "DELETE /api/v1/calls/{id}/transfers", permission: TransferCalls, reach: [5]Reach{own, city, none, none, none}},
+	{route: "POST /api/v1/calls/{id}/handles", permission: CallBack, reach: [5]Reach{own, none, none, none, none}},
+	{route: "POST /api/v1/handles/{id}/dial", permission: CallBack, reach: [5]Reach{own, none, none, none, none}},
 }
 
 // ruleOf finds the row of a route.
