@@ -227,6 +227,7 @@ drain_timeout: 1s
 cities:
   - id: bench
     name: Bench City
+    ani: {owner: Privacy Officer}
     trunks: [{id: load, allow: [127.0.0.0/8], trust_identity: true}]
     numbers: [{number: "311", queue: general, language: en}]
     queues: [{id: general, ring: 15s, wrap_up: 0s}]

@@ -128,6 +128,7 @@ drain_timeout: 2s
 cities:
   - id: demo
     name: Demo City
+    ani: {owner: Privacy Officer}
     trunks: [{id: carrier, allow: [127.0.0.0/8], trust_identity: true, progress: true}]
     numbers: [{number: "311", queue: general, language: en}, {number: "+12125550100", queue: general, language: es}]
     queues: [{id: general, ring: 4s, wrap_up: 1s}]

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"callhall/ani"
 	"callhall/call"
 )
 
@@ -20,6 +21,8 @@ type Config struct {
 	SIP          SIPConfig     `yaml:"sip"`
 	RTP          RTPConfig     `yaml:"rtp"`
 	Prompts      Path          `yaml:"prompts"` // directory of sounds that stand above the built-in ones; may be empty
+	STIR         STIRConfig    `yaml:"stir"`
+	Ledger       LedgerConfig  `yaml:"ledger"`
 	Log          LogConfig     `yaml:"log"`
 	DrainTimeout time.Duration `yaml:"drain_timeout"` // how long SIGTERM waits for calls to end
 	Cities       []CityConfig  `yaml:"cities"`
@@ -76,16 +79,21 @@ type LogConfig struct {
 
 // CityConfig is one city: its carriers, numbers, queues and agents.
 type CityConfig struct {
-	ID        call.CityID     `yaml:"id"`
-	Name      string          `yaml:"name"`
-	TimeZone  TimeZone        `yaml:"time_zone"` // what "today" is there: "America/New_York"
-	Trunks    []TrunkConfig   `yaml:"trunks"`
-	Numbers   []NumberConfig  `yaml:"numbers"`
-	Queues    []QueueConfig   `yaml:"queues"`
-	Agents    []AgentConfig   `yaml:"agents"`
-	MaxCall   time.Duration   `yaml:"max_call"` // a call that lasts so long is ended, so that none stands for ever
-	ANI       ANIConfig       `yaml:"ani"`
-	Recording RecordingConfig `yaml:"recording"`
+	ID       call.CityID    `yaml:"id"`
+	Name     string         `yaml:"name"`
+	TimeZone TimeZone       `yaml:"time_zone"` // what "today" is there: "America/New_York"
+	Trunks   []TrunkConfig  `yaml:"trunks"`
+	Numbers  []NumberConfig `yaml:"numbers"`
+	Queues   []QueueConfig  `yaml:"queues"`
+	Agents   []AgentConfig  `yaml:"agents"`
+	MaxCall  time.Duration  `yaml:"max_call"` // a call that lasts so long is ended, so that none stands for ever
+	// CallerID is the city's number that those see whom it calls, and CallbackTrunk the way by which it calls back. Both
+	// empty: it calls nobody back.
+	CallerID      string          `yaml:"caller_id"`
+	CallbackTrunk call.TrunkID    `yaml:"callback_trunk"`
+	Partners      []PartnerConfig `yaml:"partners"`
+	ANI           ANIConfig       `yaml:"ani"`
+	Recording     RecordingConfig `yaml:"recording"`
 }
 
 // TrunkConfig is a carrier, known by where its requests come from. Its id is unique among all cities.
@@ -93,8 +101,16 @@ type TrunkConfig struct {
 	ID            call.TrunkID   `yaml:"id"`
 	Allow         []netip.Prefix `yaml:"allow"`          // source addresses; of two ranges the longer prefix wins
 	TrustIdentity bool           `yaml:"trust_identity"` // believe P-Asserted-Identity from here (RFC 3325)
-	Progress      bool           `yaml:"progress"`       // tell test callers what happens (RFC 6086)
-	NATLearning   bool           `yaml:"nat_learning"`   // learn the RTP source once, from the signalling address
+	// What else is believed from here, with TrustIdentity only.
+	TrustRemotePartyID bool `yaml:"trust_remote_party_id"`
+	TrustChargeInfo    bool `yaml:"trust_charge_info"` // RFC 8496
+	TrustRetarget      bool `yaml:"trust_retarget"`    // Diversion and History-Info (RFC 5806, RFC 7044)
+
+	Proxy       SIPListener `yaml:"proxy"`        // where it takes the calls that we send; none: it takes none
+	TrustOut    bool        `yaml:"trust_out"`    // the proxy keeps to itself what a caller withholds (RFC 3325 §2.3)
+	Secured     bool        `yaml:"secured"`      // the operator's word that the way to the proxy is encrypted or private
+	Progress    bool        `yaml:"progress"`     // tell test callers what happens (RFC 6086)
+	NATLearning bool        `yaml:"nat_learning"` // learn the RTP source once, from the signalling address
 }
 
 // NumberConfig is a number of the city that people dial.
@@ -123,12 +139,6 @@ type AgentConfig struct {
 
 	// BuiltIn agents answer by themselves inside this process. Only development has one.
 	BuiltIn bool `yaml:"-"`
-}
-
-// ANIConfig says how callers' numbers are kept.
-type ANIConfig struct {
-	Profile   ANIProfile    `yaml:"profile"`
-	Retention time.Duration `yaml:"retention"` // from capture to erasure, at most 14 days
 }
 
 // RecordingConfig says whether calls are recorded and where recordings lie. They are erased 14 days after their last sound;
@@ -239,13 +249,16 @@ func defaults() Config {
 func (c *CityConfig) setDefaults() {
 	c.TimeZone = "UTC"
 	c.MaxCall = 4 * time.Hour
-	c.ANI = ANIConfig{Profile: "card", Retention: keepFor}
+	c.ANI = ANIConfig{Retention: keepFor, Caps: CapsConfig{AgentReveals: ani.DefaultCaps.PerActor, CityReveals: ani.DefaultCaps.PerCity}}
 	c.Recording = RecordingConfig{
 		Mode:   RecordAlways,
-		Store:  StoreConfig{Kind: StoreDir, S3: S3Config{Region: "us-east-1", TLS: true}},
+		Store:  StoreConfig{Kind: StoreDir, S3: s3Defaults()},
 		Notice: "notice",
 	}
 }
+
+// s3Defaults is a bucket's settings before its entry is read.
+func s3Defaults() S3Config { return S3Config{Region: "us-east-1", TLS: true} }
 
 // setDefaults gives a number what its entry leaves out.
 func (n *NumberConfig) setDefaults() { n.Language = "en" }

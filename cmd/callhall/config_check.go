@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"callhall/call"
-
 	"callhall/media"
 )
 
@@ -33,6 +31,8 @@ func check(d *decoder, cfg Config) {
 		c.city(cfg, fmt.Sprintf("cities[%d]", i), city)
 	}
 	c.notices(cfg)
+	c.stir(cfg.STIR)
+	c.ledger(cfg)
 }
 
 // notices checks that each caller can be told of the recording in the language of the number they dialled.
@@ -283,13 +283,4 @@ func (c checker) known(path, home, id string, ids []string) {
 	if !slices.Contains(ids, id) && !c.isFaulty(home) {
 		c.fault(path, "%q is none of %s%s", id, home, didYouMean(id, ids))
 	}
-}
-
-// texts is ids as plain strings.
-func texts[T call.QueueID | call.TrunkID](ids []T) []string {
-	plain := make([]string, len(ids))
-	for i, id := range ids {
-		plain[i] = string(id)
-	}
-	return plain
 }

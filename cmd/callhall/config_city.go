@@ -17,7 +17,8 @@ func (c checker) city(cfg Config, path string, city CityConfig) {
 	c.cityQueues(path, city)
 	c.cityNumbers(path, city)
 	c.cityAgents(cfg, path, city)
-	c.between(path+".ani.retention", city.ANI.Retention, time.Minute, keepFor)
+	c.ani(cfg, path, city)
+	c.outward(path, city)
 	c.between(path+".max_call", city.MaxCall, time.Minute, 4*time.Hour)
 	c.waits(path, city)
 	c.recording(path+".recording", city.Recording)
@@ -34,6 +35,8 @@ func (c checker) cityTrunks(path string, city CityConfig) {
 		if len(t.Allow) == 0 {
 			c.fault(at+".allow", "is missing; name the addresses that the carrier sends from")
 		}
+		c.trunkTrust(at, t)
+		c.trunkProxy(at, t)
 	}
 }
 
@@ -74,7 +77,7 @@ func (c checker) cityNumbers(path string, city CityConfig) {
 	if len(city.Numbers) == 0 {
 		c.fault(path+".numbers", "is missing; without a number nobody can call")
 	}
-	trunks, queues := texts(city.TrunkIDs()), texts(city.queueIDs())
+	trunks, queues := words(city.TrunkIDs()), words(city.queueIDs())
 	seen := map[string]string{}
 	for i, n := range city.Numbers {
 		at := fmt.Sprintf("%s.numbers[%d]", path, i)
@@ -94,7 +97,7 @@ func (c checker) cityNumbers(path string, city CityConfig) {
 
 // cityAgents checks the city's agents. The secrets of development are made at start, so they are not asked for here.
 func (c checker) cityAgents(cfg Config, path string, city CityConfig) {
-	queues := texts(city.queueIDs())
+	queues := words(city.queueIDs())
 	for i, a := range city.Agents {
 		at := fmt.Sprintf("%s.agents[%d]", path, i)
 		c.name(at+".id", string(a.ID), agentForm)

@@ -156,6 +156,8 @@ func (d *decoder) decode(n *yaml.Node, v reflect.Value, path string) {
 		d.mapping(n, v, path)
 	case v.Kind() == reflect.Slice:
 		d.sequence(n, v, path)
+	case v.Kind() == reflect.Map:
+		d.table(n, v, path)
 	}
 }
 
@@ -200,6 +202,26 @@ func (d *decoder) sequence(n *yaml.Node, v reflect.Value, path string) {
 		d.decode(item, list.Index(i), fmt.Sprintf("%s[%d]", path, i))
 	}
 	v.Set(list)
+}
+
+// table fills a map of words whose keys are the operator's own.
+func (d *decoder) table(n *yaml.Node, v reflect.Value, path string) {
+	if n.Kind != yaml.MappingNode {
+		d.fault(path, "wants keys with a word each, not %s", describe(n))
+		return
+	}
+	words := reflect.MakeMapWithSize(v.Type(), len(n.Content)/2)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, at := n.Content[i], join(path, n.Content[i].Value)
+		if words.MapIndex(reflect.ValueOf(key.Value)).IsValid() {
+			d.add(place{line: key.Line, column: key.Column}, at, "is written twice")
+			continue
+		}
+		word := reflect.New(v.Type().Elem()).Elem()
+		d.decode(n.Content[i+1], word, at)
+		words.SetMapIndex(reflect.ValueOf(key.Value), word)
+	}
+	v.Set(words)
 }
 
 // scalar fills a single value. Numbers without quotes are taken as they are written where text is wanted, so that

@@ -48,7 +48,7 @@ func keysUnder(v reflect.Value, path string) []Key {
 		}
 		at, field := join(path, tag), v.Field(i)
 		switch {
-		case isScalar(field.Type()) || field.Kind() == reflect.Slice && isScalar(field.Type().Elem()):
+		case isScalar(field.Type()) || field.Kind() == reflect.Map || field.Kind() == reflect.Slice && isScalar(field.Type().Elem()):
 			keys = append(keys, Key{Path: at, Type: field.Type(), Default: field})
 		case field.Kind() == reflect.Slice:
 			item := reflect.New(field.Type().Elem())

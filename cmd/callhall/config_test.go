@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"callhall/ani"
 	"callhall/call"
 
 	"github.com/google/go-cmp/cmp"
@@ -99,7 +100,16 @@ func TestGood(t *testing.T) {
 	equal(t, "an agent without quotes", city.Agents[0].ID, "1001")
 	equal(t, "wrap_up", city.Queues[0].WrapUp, 0)
 	equal(t, "ani.retention", city.ANI.Retention, 7*24*time.Hour)
-	equal(t, "ani.profile by default", city.ANI.Profile, "card")
+	equal(t, "ani.profile", city.ANI.Profile, "nyc-3.3")
+	equal(t, "ani.profile by default", cfg.Cities[1].ANI.Profile, "")
+	equal(t, "ani.areas", city.ANI.Areas["212"], "manhattan")
+	equal(t, "ani.narrow.recipients", city.ANI.Narrow.Recipients[0], ani.RecipientUnlisted)
+	equal(t, "ani.caps.agent_reveals", city.ANI.Caps.AgentReveals, 5)
+	equal(t, "ani.caps by default", cfg.Cities[1].ANI.Caps, CapsConfig{ani.DefaultCaps.PerActor, ani.DefaultCaps.PerCity})
+	equal(t, "trust", city.Trunks[0].believed(), ani.Trust{Identity: true, RemoteParty: true, Charge: true, Retarget: true})
+	equal(t, "no trust", city.Trunks[1].believed(), ani.Trust{})
+	equal(t, "proxy", city.Trunks[0].Proxy.String(), "tcp://198.51.100.7:5060")
+	equal(t, "a witness's bucket by default", cfg.Ledger.Witnesses[2].S3.TLS, true)
 	equal(t, "s3.region by default", city.Recording.Store.S3.Region, "us-east-1")
 	equal(t, "the second city's queue", cfg.Cities[1].Queues[0].Ring, 15*time.Second)
 	equal(t, "the second city's store", cfg.Cities[1].Recording.Store.Dir, Path(filepath.Join("data", "rec", "shelbyville")))

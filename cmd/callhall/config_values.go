@@ -11,6 +11,9 @@ import (
 	"strings"
 	"time"
 	_ "time/tzdata" // zones are known in a container without files, too
+
+	"callhall/ani"
+	"callhall/call"
 )
 
 // Path is a file or directory. Read from a file, a relative one is made to start at that file's directory.
@@ -171,6 +174,7 @@ type (
 	RecordingMode string
 	StoreKind     string
 	DigestOffer   string
+	PartnerKind   string
 )
 
 // The values that code asks for by name.
@@ -189,10 +193,23 @@ const (
 func (LogLevel) choices() []string      { return []string{"debug", "info", "warn", "error"} }
 func (LogFormat) choices() []string     { return []string{"auto", "text", "json"} }
 func (SignIn) choices() []string        { return []string{"registration", "manual"} }
-func (ANIProfile) choices() []string    { return []string{"card"} }
+func (ANIProfile) choices() []string    { return words(ani.Profiles()) }
 func (RecordingMode) choices() []string { return []string{"always", "off"} }
 func (StoreKind) choices() []string     { return []string{"dir", "s3"} }
 func (DigestOffer) choices() []string   { return []string{"sha-256+md5", "sha-256", "md5"} }
+
+func (PartnerKind) choices() []string {
+	return words([]call.PartnerKind{call.PartnerCity, call.PartnerPrivate, call.PartnerPSAP, call.PartnerInterpreter})
+}
+
+// words is values as plain strings.
+func words[T ~string](values []T) []string {
+	plain := make([]string, len(values))
+	for i, v := range values {
+		plain[i] = string(v)
+	}
+	return plain
+}
 
 // algorithms names what is offered, best first.
 func (o DigestOffer) algorithms() []string { return strings.Split(strings.ToUpper(string(o)), "+") }
