@@ -75,6 +75,8 @@ func (oneEntry) Entry(_ call.TrunkID, dialled string) (Entry, error) {
 	return Entry{City: "demo", Number: "311", Queue: "general", Language: "en"}, nil
 }
 
+func (oneEntry) Own(call.TrunkID) []string { return []string{"311"} }
+
 type noIdentity struct{}
 
 func (noIdentity) Over(call.CityID, call.ID) {}

@@ -103,13 +103,22 @@ func offered(req *sip.Request) (*session, error) {
 	return parseSDP(req.Body())
 }
 
-// entry finds whose number was dialled. What was dialled may be a person's number by mistake: it is not logged.
+// entry finds whose number was dialled: of a call that was forwarded to us, the number of ours that the caller dialled
+// first, where the trunk is believed in that (RFC 7044 §1), and else the Request-URI's. What was dialled may be a person's
+// number by mistake: it is not logged.
 func (s *Server) entry(req *sip.Request, trunk Trunk) (Entry, error) {
+	if first := s.dialledFirst(req, trunk); first != "" {
+		return s.entryOf(first, trunk)
+	}
 	dialled, err := parseDialled(&req.Recipient)
 	if err != nil {
 		s.log.Warn("call to something that is no number", "trunk", trunk.ID)
 		return Entry{}, err
 	}
+	return s.entryOf(dialled, trunk)
+}
+
+func (s *Server) entryOf(dialled string, trunk Trunk) (Entry, error) {
 	entry, err := s.deps.Entries.Entry(trunk.ID, dialled)
 	switch {
 	case errors.Is(err, ErrUnknownEntry):
@@ -118,6 +127,16 @@ func (s *Server) entry(req *sip.Request, trunk Trunk) (Entry, error) {
 		s.log.Error("entry not found out", "trunk", trunk.ID, "err", err)
 	}
 	return entry, err
+}
+
+// dialledFirst is the number of ours that a forwarded call was first for; empty for any other call.
+func (s *Server) dialledFirst(req *sip.Request, trunk Trunk) string {
+	if !trunk.Trust.Identity || !trunk.Trust.Retarget {
+		return ""
+	}
+	headers := identityHeaders(req, trunk.Trust)
+	defer headers.Wipe()
+	return ani.DialledFirst(headers, trunk.Trust, s.deps.Entries.Own(trunk.ID))
 }
 
 // refuse answers an INVITE before there is a leg.

@@ -90,6 +90,8 @@ type Entries interface {
 	// Entry returns the entry that dialled, in the form parseDialled gives it ("311", "+12125550142"), is on that
 	// trunk. Errors: ErrUnknownEntry; there is no default city.
 	Entry(trunk call.TrunkID, dialled string) (Entry, error)
+	// Own lists the numbers that may be dialled on that trunk, as they are configured.
+	Own(trunk call.TrunkID) []string
 }
 
 // Entry is one number of a city.

@@ -58,8 +58,8 @@ var arrows = map[string][]string{
 
 	// cmd builds everything; bench drives a server from outside; nothing imports either.
 	"cmd/callhall": {"call", "media", "routing", "routing/memstore", "recording", "recording/dirstore",
-		"recording/s3store", "recording/ringstore", "recording/sqlstore", "ani", "ani/sqlstore", "ledger",
-		"ledger/sqlstore", "cdr", "cdr/sqlstore", "console", "console/sqlstore", "sip", "sip/phone", "sqldb", "bench/load"},
+		"recording/s3store", "recording/ringstore", "recording/sqlstore", "ani", "ani/sqlstore", "ani/stir", "ledger",
+		"ledger/sqlstore", "ledger/s3witness", "ledger/httpwitness", "cdr", "cdr/sqlstore", "console", "console/sqlstore", "sip", "sip/phone", "sqldb", "bench/load"},
 	"bench":      {"bench/load"},
 	"bench/load": {},
 	"test":       {},

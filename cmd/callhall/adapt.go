@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 	"time"
 
 	"callhall/call"
@@ -53,24 +52,6 @@ func terms(cfg Config) func(call.CityID, call.QueueID) call.Terms {
 		}
 	}
 	return func(city call.CityID, queue call.QueueID) call.Terms { return all[key{city, queue}] }
-}
-
-// entries finds dialled numbers for the SIP edge.
-type entries struct{ routing *routing.Service }
-
-// Entry implements sip.Entries.
-func (e entries) Entry(trunk call.TrunkID, dialled string) (sip.Entry, error) {
-	d, err := e.routing.Find(trunk, dialled)
-	if short, local := strings.CutSuffix(dialled, ";phone-context=+1"); local && errors.Is(err, routing.ErrUnknownEntry) {
-		d, err = e.routing.Find(trunk, short) // in the context of +1 an N11 code is what it is when dialled (RFC 3966 §5.1.5)
-	}
-	if errors.Is(err, routing.ErrUnknownEntry) {
-		return sip.Entry{}, fmt.Errorf("%w: %w", sip.ErrUnknownEntry, err)
-	}
-	if err != nil {
-		return sip.Entry{}, err
-	}
-	return sip.Entry{City: d.City, Number: d.Number, Queue: d.Queue, Language: d.Language}, nil
 }
 
 // credentials are the agents' passwords.

@@ -14,14 +14,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"callhall/ani"
-	anisql "callhall/ani/sqlstore"
 	"callhall/call"
 	"callhall/cdr"
 	cdrsql "callhall/cdr/sqlstore"
 	"callhall/console"
 	consolesql "callhall/console/sqlstore"
 	"callhall/ledger"
-	ledgersql "callhall/ledger/sqlstore"
 	"callhall/media"
 	"callhall/recording"
 	"callhall/recording/ringstore"
@@ -46,6 +44,7 @@ type app struct {
 	office     *ani.Office
 	recordings *recording.Service
 	cdr        *cdr.Service
+	farewells  *farewells
 	routing    *routing.Service
 	media      *media.Engine
 	prompts    *media.Library
@@ -76,9 +75,9 @@ func openApp(ctx context.Context, cfg Config, log *slog.Logger, clock recording.
 		{"databases", a.openDatabases},
 		{"ledger", a.openLedger},
 		{"callers' numbers", a.openVault},
+		{"privacy office", a.openOffice},
 		{"recordings", a.openRecordings},
 		{"call records", a.openRecords},
-		{"privacy office", a.openOffice},
 		{"routing", a.openRouting},
 		{"sound", a.openMedia},
 		{"SIP", a.openSIP},
@@ -159,65 +158,6 @@ func (a *app) openDatabases(ctx context.Context) (err error) {
 	return nil
 }
 
-func (a *app) openLedger(ctx context.Context) error {
-	store, err := ledgersql.Open(ctx, a.sealed)
-	if err != nil {
-		return err
-	}
-	a.ledger, err = ledger.Open(ctx, store, ledger.KeyDir(a.path("keys")), ledger.WitnessDir(a.path("checkpoints")), ledger.Config{
-		Cities: a.cities(), Log: a.log, Registry: a.registry})
-	if err != nil {
-		return err
-	}
-	a.onClose(a.ledger.Close)
-	return nil
-}
-
-func (a *app) openVault(ctx context.Context) error {
-	store, err := anisql.Open(ctx, a.sealed)
-	if err != nil {
-		return err
-	}
-	keep := map[call.CityID]time.Duration{}
-	for _, c := range a.cfg.Cities {
-		keep[c.ID] = c.ANI.Retention
-	}
-	a.vault, err = ani.NewVault(store, a.ledger, ani.KeyDir(a.path("keys")), ani.Config{
-		Cities: a.cities(), Keep: keep, Now: a.clock.Now, Log: a.log, Registry: a.registry, Spool: a.path("ani.spool"),
-		Written: func(ctx context.Context, city call.CityID, since time.Time, ids []string) ([]string, error) {
-			return written(ctx, a.ledger, city, since, ids)
-		}})
-	if err != nil {
-		return err
-	}
-	a.onClose(a.vault.Close)
-	if err := a.vault.Load(ctx); err != nil {
-		return err
-	}
-	a.beside(a.vault.Run)
-	a.beside(a.expireNumbers)
-	return nil
-}
-
-// expireEvery is how often numbers that have come to their due time are erased.
-const expireEvery = time.Minute
-
-// expireNumbers erases callers' numbers as they fall due.
-func (a *app) expireNumbers(ctx context.Context) {
-	tick := time.NewTicker(expireEvery)
-	defer tick.Stop()
-	for {
-		if _, err := a.vault.Expire(ctx); err != nil && ctx.Err() == nil {
-			a.log.Error("callers' numbers not erased when due; tried again in a minute", "err", err)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
 func (a *app) openRecordings(ctx context.Context) error {
 	catalogue, err := recordingsql.New(ctx, a.sealed)
 	if err != nil {
@@ -276,6 +216,7 @@ func (a *app) openRecords(ctx context.Context) error {
 	}
 	a.onClose(a.cdr.Shut)
 	a.beside(a.cdr.Run)
+	a.farewells = &farewells{Records: a.cdr, vault: a.vault, office: a.office, log: a.log, reached: map[call.ID]string{}}
 	return a.closeLost(ctx)
 }
 
@@ -304,23 +245,10 @@ func (a *app) closeLost(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("close the calls of the last run: %w", err)
 	}
+	a.farewells.cutOff(ctx, lost...)
 	if len(lost) > 0 {
 		a.log.Warn("calls of the last run ended with it", "calls", len(lost), "recordings", len(recovered))
 	}
-	return nil
-}
-
-// openOffice opens the privacy offices of the cities. A city whose registers cannot be read is no reason to take no calls:
-// until they can be, it is decided for by the strictest.
-func (a *app) openOffice(ctx context.Context) (err error) {
-	a.office, err = ani.NewOffice(a.vault, ani.OfficeConfig{Calls: handlings{a}, Log: a.log, Registry: a.registry})
-	if err != nil {
-		return err
-	}
-	if err := a.office.Load(ctx, a.cities()...); err != nil {
-		a.log.Error("a city's registers about callers' numbers cannot be read; it is decided for by the strictest", "err", err)
-	}
-	a.beside(func(ctx context.Context) { a.office.Run(ctx, a.cities()...) })
 	return nil
 }
 
@@ -347,18 +275,18 @@ func (a *app) openMedia(context.Context) (err error) {
 }
 
 func (a *app) openSIP(context.Context) error {
-	a.board = &call.Switchboard{Node: a.cfg.Node, Queues: a.routing, Recorder: a.recordings, Records: a.cdr,
-		Prompts: notices{a.cfg, a.prompts}, Terms: terms(a.cfg), Log: a.log}
+	a.board = &call.Switchboard{Node: a.cfg.Node, Queues: a.routing, Recorder: a.recordings, Records: a.farewells,
+		Prompts: notices{a.cfg, a.prompts}, Partners: partnersOf(a.cfg), Terms: terms(a.cfg), Log: a.log}
 	agents, err := readCredentials(a.cfg)
 	if err != nil {
 		return err
 	}
-	deps := sip.Deps{Log: a.log, Registry: a.registry, Media: a.media, Prompts: a.prompts, Entries: entries{a.routing},
-		Identities: a.vault, Switchboard: a.board, Agents: agents, Presence: a.routing}
+	deps := sip.Deps{Log: a.log, Registry: a.registry, Media: a.media, Prompts: a.prompts, Entries: newEntries(a.cfg, a.routing),
+		Identities: a.vault, Egress: a.vault, Switchboard: screening{a.board, a.cfg}, Agents: agents, Presence: a.routing}
 	if a.sip, err = listenSIP(a.cfg, deps); err != nil {
 		return err
 	}
-	a.board.Phones = a.sip
+	a.board.Phones = dialling{a.sip, a.farewells}
 	return nil
 }
 
@@ -370,8 +298,8 @@ func (a *app) openConsole(ctx context.Context) error {
 	a.tokens = console.NewTokens(store, nil)
 	a.console, err = console.New(console.Config{Version: version(), Zones: zones(a.cfg), Profiles: a.cfg.Admin.Listen.Addr().IsLoopback(), Log: a.log, Registry: a.registry}, console.Deps{
 		Calls: a.cdr, Recordings: playable{a.recordings}, Agents: people{a.routing}, Queues: queueLines{a.routing, a.cfg},
-		Ledger: leaves{a.ledger}, Tiles: ledger.Public(a.ledger), Office: a.office, Numbers: a.vault, Board: a.board,
-		Tokens: a.tokens, Checks: a.checks()})
+		Ledger: leaves{a.ledger}, Tiles: ledger.Public(a.ledger), Office: a.office, Numbers: a.vault, Board: openBoard{a.board, &a.draining},
+		Partners: partnersOf(a.cfg).list, Tokens: a.tokens, Checks: a.checks()})
 	if err != nil {
 		return err
 	}

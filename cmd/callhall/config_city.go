@@ -77,7 +77,7 @@ func (c checker) cityNumbers(path string, city CityConfig) {
 	if len(city.Numbers) == 0 {
 		c.fault(path+".numbers", "is missing; without a number nobody can call")
 	}
-	trunks, queues := words(city.TrunkIDs()), words(city.queueIDs())
+	trunks, queues := asWords(city.TrunkIDs()), asWords(city.queueIDs())
 	seen := map[string]string{}
 	for i, n := range city.Numbers {
 		at := fmt.Sprintf("%s.numbers[%d]", path, i)
@@ -97,7 +97,7 @@ func (c checker) cityNumbers(path string, city CityConfig) {
 
 // cityAgents checks the city's agents. The secrets of development are made at start, so they are not asked for here.
 func (c checker) cityAgents(cfg Config, path string, city CityConfig) {
-	queues := words(city.queueIDs())
+	queues := asWords(city.queueIDs())
 	for i, a := range city.Agents {
 		at := fmt.Sprintf("%s.agents[%d]", path, i)
 		c.name(at+".id", string(a.ID), agentForm)

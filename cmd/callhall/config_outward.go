@@ -47,7 +47,7 @@ func (c checker) ani(cfg Config, path string, city CityConfig) {
 	c.cap(at+".caps.agent_reveals", city.ANI.Caps.AgentReveals, ani.DefaultCaps.PerActor)
 	c.cap(at+".caps.city_reveals", city.ANI.Caps.CityReveals, ani.DefaultCaps.PerCity)
 	if q := city.ANI.ScreeningQueue; q != "" {
-		c.known(at+".screening_queue", path+".queues", string(q), words(city.queueIDs()))
+		c.known(at+".screening_queue", path+".queues", string(q), asWords(city.queueIDs()))
 	}
 }
 
@@ -130,7 +130,7 @@ func (c checker) partner(at string, p PartnerConfig) {
 
 // sends checks that calls can be sent over the trunk named at path.
 func (c checker) sends(path, home string, city CityConfig, id call.TrunkID) {
-	c.known(path, home+".trunks", string(id), words(city.TrunkIDs()))
+	c.known(path, home+".trunks", string(id), asWords(city.TrunkIDs()))
 	for _, t := range city.Trunks {
 		if t.ID == id && !t.hasProxy() {
 			c.fault(path, "trunk %q has no proxy, so that no call can be sent over it", id)

@@ -68,6 +68,14 @@ type WitnessConfig struct {
 // setDefaults gives a witness what its entry leaves out.
 func (w *WitnessConfig) setDefaults() { w.S3 = s3Defaults() }
 
+// url is the bucket's endpoint for those who want a URL.
+func (s S3Config) url() string {
+	if s.TLS {
+		return "https://" + s.Endpoint
+	}
+	return "http://" + s.Endpoint
+}
+
 // believed is what of a trunk's headers is believed.
 func (t TrunkConfig) believed() ani.Trust {
 	return ani.Trust{Identity: t.TrustIdentity, RemoteParty: t.TrustRemotePartyID, Charge: t.TrustChargeInfo, Retarget: t.TrustRetarget}

@@ -193,22 +193,22 @@ const (
 func (LogLevel) choices() []string      { return []string{"debug", "info", "warn", "error"} }
 func (LogFormat) choices() []string     { return []string{"auto", "text", "json"} }
 func (SignIn) choices() []string        { return []string{"registration", "manual"} }
-func (ANIProfile) choices() []string    { return words(ani.Profiles()) }
+func (ANIProfile) choices() []string    { return asWords(ani.Profiles()) }
 func (RecordingMode) choices() []string { return []string{"always", "off"} }
 func (StoreKind) choices() []string     { return []string{"dir", "s3"} }
 func (DigestOffer) choices() []string   { return []string{"sha-256+md5", "sha-256", "md5"} }
 
 func (PartnerKind) choices() []string {
-	return words([]call.PartnerKind{call.PartnerCity, call.PartnerPrivate, call.PartnerPSAP, call.PartnerInterpreter})
+	return asWords([]call.PartnerKind{call.PartnerCity, call.PartnerPrivate, call.PartnerPSAP, call.PartnerInterpreter})
 }
 
-// words is values as plain strings.
-func words[T ~string](values []T) []string {
-	plain := make([]string, len(values))
+// asWords is values as plain strings.
+func asWords[T ~string](values []T) []string {
+	texts := make([]string, len(values))
 	for i, v := range values {
-		plain[i] = string(v)
+		texts[i] = string(v)
 	}
-	return plain
+	return texts
 }
 
 // algorithms names what is offered, best first.

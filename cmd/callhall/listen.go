@@ -9,7 +9,7 @@ import (
 	"slices"
 	"syscall"
 
-	"callhall/ani"
+	"callhall/call"
 	"callhall/sip"
 )
 
@@ -38,11 +38,24 @@ func sipConfig(cfg Config, moved int) sip.Config {
 		c.Listen = append(c.Listen, SIPListener{Transport: l.Transport, Addr: movedUp(l.Addr, moved)}.String())
 	}
 	for _, city := range cfg.Cities {
+		c.Cities = append(c.Cities, sip.City{ID: city.ID, Number: city.CallerID, Callbacks: city.CallbackTrunk})
 		for _, t := range city.Trunks {
-			c.Trunks = append(c.Trunks, sip.Trunk{ID: t.ID, Allow: t.Allow, Trust: ani.Trust{Identity: t.TrustIdentity}, Progress: t.Progress, NATLearn: t.NATLearning})
+			c.Trunks = append(c.Trunks, sipTrunk(t))
+		}
+		for _, p := range city.Partners {
+			c.Partners = append(c.Partners, sip.Partner{City: city.ID, ID: p.ID, Kind: call.PartnerKind(p.Kind), URI: p.URI, Trunk: p.Trunk})
 		}
 	}
 	return c
+}
+
+// sipTrunk is a trunk as the SIP edge wants it.
+func sipTrunk(t TrunkConfig) sip.Trunk {
+	trunk := sip.Trunk{ID: t.ID, Allow: t.Allow, Trust: t.believed(), Progress: t.Progress, NATLearn: t.NATLearning, TrustOut: t.TrustOut, Secured: t.Secured}
+	if t.hasProxy() {
+		trunk.Proxy = t.Proxy.String()
+	}
+	return trunk
 }
 
 func movedUp(a netip.AddrPort, by int) netip.AddrPort {

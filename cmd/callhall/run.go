@@ -39,7 +39,13 @@ func (a *app) Run(ctx context.Context) error {
 	go func() { ends <- edgeEnd{edgeHTTP, a.console.Serve(edgeCtx, a.http)} }()
 	go func() { ends <- edgeEnd{edgeAdmin, a.console.ServeAdmin(edgeCtx, a.admin)} }()
 
+	placed, stopPlaced := context.WithCancel(context.WithoutCancel(ctx))
+	var ours sync.WaitGroup
+	ours.Go(func() { a.board.Run(placed) }) // the calls that we place
+
 	ended, err := a.untilOver(ctx, ends)
+	stopPlaced()
+	ours.Wait()
 	if a.drained != nil {
 		a.drained()
 	}
