@@ -52,23 +52,24 @@ type accountOf struct {
 	silent  bool // a paper forbids that the subject is told
 }
 
-// disclose writes a release to anybody but the engine into the subject's accounting (O8), where a token of the number
-// finds it for twelve months. It comes after the leaf and before the value; only the hand-over to 911 does not fail for it.
-func (v *Vault) disclose(ctx context.Context, d decision) error {
+// accounted tells whether a decision belongs into the subject's accounting (O8): what shows something to anybody but the
+// engine.
+func (d *decision) accounted() bool {
 	shown := d.ruling.Decision == Full || d.ruling.Decision == Mask || d.ruling.Decision == Token
-	if !shown || d.tuple.Recipient == RecipientEngine || !d.ruling.Obliges(Accounted) && !d.ruling.Obliges(Recallable) {
-		return nil
-	}
-	if !d.urgent() {
-		return wrapUnless(v.addDisclosure(ctx, d), "accounting of %s", d.release)
-	}
-	ctx, cancel := context.WithTimeout(ctx, urgentAccount)
-	defer cancel()
-	if err := v.addDisclosure(ctx, d); err != nil {
-		v.late.add(d)
-		v.cfg.Log.Warn("a number went to 911 and is not in the subject's accounting yet; tried again in seconds", "call", d.Call, "err", err)
-	}
-	return nil
+	return shown && d.tuple.Recipient != RecipientEngine && (d.ruling.Obliges(Accounted) || d.ruling.Obliges(Recallable))
+}
+
+// discloseUrgently writes a hand-over to 911 into the subject's accounting beside the call: nothing waits for it, and what
+// the register cannot take is tried again.
+func (v *Vault) discloseUrgently(ctx context.Context, d decision) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), urgentTries)
+	v.urgent.Go(func() {
+		defer cancel()
+		if err := v.addDisclosure(ctx, d); err != nil {
+			v.late.add(d)
+			v.cfg.Log.Warn("a number went to 911 and is not in the subject's accounting yet; tried again in seconds", "call", d.Call, "err", err)
+		}
+	})
 }
 
 // lateAccounts are hand-overs to 911 that the register could not take at the time. The ledger, or its spool, has them.
@@ -108,9 +109,7 @@ func (v *Vault) accountLate(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// urgentAccount is how long a hand-over to 911 may wait for the register, once the ledger has answered.
-const urgentAccount = 200 * time.Millisecond
-
+// addDisclosure writes a release into the subject's accounting, where a token of the number finds it for twelve months.
 func (v *Vault) addDisclosure(ctx context.Context, d decision) error {
 	token, _, err := v.token(ctx, d.City, useAccounting, d.who.Number)
 	if err != nil {
@@ -118,12 +117,19 @@ func (v *Vault) addDisclosure(ctx context.Context, d decision) error {
 	}
 	now := d.at.UTC()
 	_, err = v.disclosures().add(ctx, kept[disclosureBody]{
-		Entry: Entry{City: d.City, ID: derivedID("dsc", string(d.release)), Call: d.Call, Token: token, State: "made", At: now, DueAt: now.Add(accountFor)},
+		Entry: Entry{City: d.City, ID: disclosureID(d), Call: d.Call, Token: token, State: "made", At: now, DueAt: now.Add(accountFor)},
 		Body: disclosureBody{Actor: d.Actor, Release: d.release, Purpose: d.tuple.Purpose, Recipient: d.tuple.Recipient, To: cmp.Or(d.account.to, d.To),
 			Decision: d.ruling.Decision, Row: d.ruling.Row.ID, Citation: d.ruling.Row.Citation, Ask: d.account.ask, Consent: d.account.consent,
 			Recall: d.ruling.Obliges(Recallable), Silent: d.account.silent}})
 	return err
 }
+
+// takeBack removes the line of a release that its leaf did not allow.
+func (v *Vault) takeBack(ctx context.Context, d decision) error {
+	return v.store.EraseEntries(context.WithoutCancel(ctx), d.City, registerDisclosures, []string{disclosureID(d)})
+}
+
+func disclosureID(d decision) string { return derivedID("dsc", string(d.release)) }
 
 func (v *Vault) disclosures() register[disclosureBody] {
 	return register[disclosureBody]{v, registerDisclosures}

@@ -16,6 +16,7 @@ import (
 
 // memStore is a Store for tests from inside this package, which cannot import sqlstore. It passes anitest too.
 type memStore struct {
+	hold    chan struct{} // nil, or what Add waits for: a disk that hangs
 	mu      sync.Mutex
 	rows    map[rowKey]VaultRow
 	entries map[entryKey]Entry
@@ -127,6 +128,9 @@ func (s *memStore) Erase(_ context.Context, city call.CityID, ids []call.ID) err
 }
 
 func (s *memStore) Add(_ context.Context, e Entry) error {
+	if s.hold != nil {
+		<-s.hold
+	}
 	leave, err := s.enter(false)
 	defer leave()
 	key := entryKey{e.City, e.Kind, e.ID}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 	"unicode"
 
@@ -280,30 +281,46 @@ func (d *decision) words() string {
 		d.tuple.Purpose, what, end)
 }
 
-// record writes a decision to the ledger: the whole tuple, so that whoever verifies can decide again.
+// record writes a decision to the ledger: the whole tuple, so that whoever verifies can decide again. What goes to anybody
+// but the engine stands in the subject's accounting too; the two are written side by side, so that they share a commit, and
+// both are durable before a value is returned.
 func (v *Vault) record(ctx context.Context, d decision) error {
-	err := v.append(ctx, d)
+	err := v.write(ctx, d)
 	result := d.ruling.Decision
 	if err != nil {
 		result = Deny
-		err = fmt.Errorf("ledger: %w", err)
 	}
 	v.counts.releases.WithLabelValues(string(d.tuple.Purpose), string(result)).Inc()
 	if result == Deny {
 		v.counts.denied.Inc()
 	}
-	if err != nil {
-		return err
-	}
-	return v.disclose(ctx, d)
+	return err
 }
 
-func (v *Vault) append(ctx context.Context, d decision) error {
+func (v *Vault) write(ctx context.Context, d decision) error {
 	if d.urgent() {
 		v.appendUrgently(ctx, d.City, d.leaf())
+		if d.accounted() {
+			v.discloseUrgently(ctx, d)
+		}
 		return nil
 	}
-	return v.ledger.Append(ctx, d.City, d.leaf())
+	if !d.accounted() {
+		return wrapUnless(v.ledger.Append(ctx, d.City, d.leaf()), "ledger")
+	}
+	var line error
+	var writing sync.WaitGroup
+	writing.Go(func() { line = v.addDisclosure(ctx, d) })
+	leaf := v.ledger.Append(ctx, d.City, d.leaf())
+	writing.Wait()
+	switch {
+	case leaf != nil && line == nil:
+		return errors.Join(fmt.Errorf("ledger: %w", leaf), v.takeBack(ctx, d))
+	case leaf != nil:
+		return fmt.Errorf("ledger: %w", errors.Join(leaf, line))
+	default:
+		return wrapUnless(line, "accounting of %s", d.release)
+	}
 }
 
 func (d *decision) leaf() call.Leaf {

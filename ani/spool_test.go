@@ -66,6 +66,7 @@ func TestEmergencyNeedsNeitherStoreNorLedger(t *testing.T) {
 		t.Errorf("the spool is in the clear, %v", err)
 	}
 	f.now = f.now.Add(time.Hour)
+	f.urgent.Wait() // the accounting has tried, and failed
 	f.mem.broken = nil
 	again() // after a crash
 	if err := f.replay(t.Context()); !errors.Is(err, errTestDisk) || f.waiting() != 3 {
@@ -136,7 +137,8 @@ func TestASlowLedgerDoesNotHoldUpAnEmergency(t *testing.T) {
 		if err != nil || shown.Number.Reveal() == "" || time.Since(asked) != urgentWait {
 			t.Errorf("%+v after %v, %v", shown, time.Since(asked), err)
 		}
-		if f.mem.reads > 1 { // one is the accounting's, which has a limit of its own
+		synctest.Wait()
+		if f.mem.reads > 1 { // one is the accounting's, which nobody waits for
 			t.Errorf("the store was asked %d times", f.mem.reads)
 		}
 		if err := f.replay(t.Context()); err != nil || f.waiting() != 1 {
@@ -151,6 +153,46 @@ func TestASlowLedgerDoesNotHoldUpAnEmergency(t *testing.T) {
 			t.Errorf("%d leaves", n)
 		}
 	})
+}
+
+// A register that hangs holds nobody up, and the subject's accounting has the hand-over in the end.
+func TestASlowRegisterDoesNotHoldUpAnEmergency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _, _ := newSpooling(t)
+		id := f.arrive(t, "a", presentHeaders).Call
+		f.mem.hold = make(chan struct{})
+		asked := time.Now()
+		shown, err := f.Egress(t.Context(), emergency("a", id))
+		if err != nil || shown.Number.Reveal() == "" || time.Since(asked) != 0 {
+			t.Errorf("%+v after %v, %v", shown, time.Since(asked), err)
+		}
+		close(f.mem.hold)
+		synctest.Wait()
+		if lines, err := f.disclosures().of(t.Context(), "a", id); err != nil || len(lines) != 1 {
+			t.Errorf("%d lines in the accounting, %v", len(lines), err)
+		}
+	})
+}
+
+// What the ledger did not take was not released: the subject's accounting has no line of it.
+func TestAccountingHasNoLineWithoutALeaf(t *testing.T) {
+	f := newInside(t, nil)
+	id := f.arrive(t, "a", presentHeaders).Call
+	f.book.broken = errTestDisk
+	agent := Outgoing{City: "a", Call: id, To: PartyAgent, Whom: "ana", Secured: true, By: "engine"}
+	if shown, err := f.Egress(t.Context(), agent); !errors.Is(err, errTestDisk) || shown.Mask.Reveal() != "" {
+		t.Errorf("%+v, %v", shown, err)
+	}
+	if lines, err := f.disclosures().of(t.Context(), "a", id); err != nil || len(lines) != 0 {
+		t.Errorf("%d lines in the accounting, %v", len(lines), err)
+	}
+	f.book.broken = nil
+	if shown, err := f.Egress(t.Context(), agent); err != nil || shown.Mask.Reveal() == "" {
+		t.Errorf("%+v, %v", shown, err)
+	}
+	if lines, err := f.disclosures().of(t.Context(), "a", id); err != nil || len(lines) != 1 {
+		t.Errorf("%d lines in the accounting, %v", len(lines), err)
+	}
 }
 
 // Without a disk for the spool the number goes all the same, and the leaf waits in memory.
