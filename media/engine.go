@@ -43,7 +43,7 @@ type Engine struct {
 	ports   *ports
 	loops   []*loop
 	metrics *metrics
-	joining sync.Mutex // held while two streams are joined or parted
+	joining sync.Mutex // held while streams are joined, conferred or parted
 
 	mu     sync.Mutex
 	closed bool

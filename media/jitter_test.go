@@ -1,6 +1,10 @@
 package media
 
-import "testing"
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+)
 
 // A source speaks into a jitter buffer. Each of its samples is known by when it was said.
 type source struct {
@@ -28,7 +32,7 @@ func (s *source) packet(ms int) *arrival {
 func (s *source) say(ms int) { s.j.put(s.packet(ms)) }
 
 // heard reads n frames and returns, for each sample, when it was said, counted from ts; -1 for silence.
-func (s *source) heard(t *testing.T, n int, from uint32) []int {
+func (s *source) heard(t rapid.TB, n int, from uint32) []int {
 	t.Helper()
 	var out []int
 	for range n {
@@ -135,12 +139,14 @@ func TestJitterLateAndOld(t *testing.T) {
 func TestJitterBeginsAnew(t *testing.T) {
 	for name, change := range map[string]func(s *source){
 		"another source":         func(s *source) { s.ssrc, s.seq, s.ts = 2, 7, 9 },
+		"another, by its clock":  func(s *source) { s.ssrc, s.ts = 2, s.ts+1000 },
 		"its clock is set ahead": func(s *source) { s.ts += 1 << 30 },
 		"its clock is set back":  func(s *source) { s.ts -= 5000 },
 		"its numbers are":        func(s *source) { s.seq, s.ts = s.seq-5000, s.ts-9000 },
 		"it stood still":         func(s *source) { s.heard(t, 10, 0) },
 		"a pause without time":   func(s *source) { s.heard(t, 100, 0) },
 		"a pause with time":      func(s *source) { s.heard(t, 100, 0); s.ts += 100 * frameSize },
+		"a pause by its clock":   func(s *source) { s.heard(t, 100, 0); s.ts += 105 * frameSize },
 	} {
 		s := newSource()
 		for range 5 {
@@ -201,6 +207,24 @@ func TestJitterSettles(t *testing.T) {
 	}
 }
 
+// What comes three packets at a time needs all that lies ready: none of it is cut.
+func TestJitterKeepsWhatIsNeeded(t *testing.T) {
+	s := newSource()
+	begun := s.ts
+	var heard []int
+	for i := range 4 * settling {
+		if i%3 == 0 {
+			s.say(20)
+			s.say(20)
+			s.say(20)
+		}
+		heard = append(heard, s.heard(t, 1, begun)...)
+	}
+	if got := heard[len(heard)-1]; gaps(heard) != 40 || got != len(heard)-1-lead {
+		t.Errorf("%d ms of silence, and in the end sample %d of %d", gaps(heard), got, len(heard)-1-lead)
+	}
+}
+
 // A source that is faster than we are never fills the buffer, one that is slower never leaves it empty for long.
 func TestJitterDrift(t *testing.T) {
 	for name, every := range map[string]int{"faster": 19, "slower": 21} {
@@ -221,4 +245,41 @@ func TestJitterDrift(t *testing.T) {
 			t.Errorf("%s: %d ms of 60 s are silent", name, silent)
 		}
 	}
+}
+
+// Whatever comes, in whatever order: each sample is heard when its timestamp says or not at all, the buffer is never longer
+// than it is, and a source that speaks steadily from there on is heard.
+func TestJitterTakesAnything(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := newSource()
+		for range rapid.IntRange(0, 60).Draw(t, "steps") {
+			switch rapid.IntRange(0, 9).Draw(t, "step") {
+			case 0:
+				s.ssrc = rapid.Uint32Range(1, 3).Draw(t, "ssrc")
+			case 1:
+				s.ts += uint32(rapid.Int32().Draw(t, "leap"))
+			case 2:
+				s.ts += uint32(rapid.Int32Range(-3000, 3000).Draw(t, "step in time"))
+			case 3:
+				s.seq += uint16(rapid.IntRange(-300, 300).Draw(t, "step in number"))
+			case 4, 5:
+				s.heard(t, rapid.IntRange(1, 20).Draw(t, "frames"), 0)
+			default:
+				s.say(rapid.IntRange(0, 250).Draw(t, "length"))
+			}
+			if ready := s.j.ahead(s.j.head); s.j.begun && (ready > capacity || ready < -capacity-frameSize) {
+				t.Fatalf("%d samples lie ready", ready)
+			}
+		}
+		s.ssrc = 9
+		begun := s.ts
+		var heard []int
+		for range 10 {
+			s.say(20)
+			heard = append(heard, s.heard(t, 1, begun)...)
+		}
+		if last := heard[len(heard)-1]; last != len(heard)-1-lead {
+			t.Fatalf("in the end, sample %d is heard", last)
+		}
+	})
 }

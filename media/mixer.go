@@ -196,9 +196,6 @@ func (m *mixer) add() {
 func (s *Stream) sendMix(from *seat, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.to.seat != from {
-		return
-	}
 	if !s.maySend() || s.player.busy() || s.keys.busy() {
 		s.out.breakOff()
 		return

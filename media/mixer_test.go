@@ -305,6 +305,25 @@ func TestHandOverBetweenRelayAndMix(t *testing.T) {
 	})
 }
 
+// A loop that was held up does not send what a conference would have said before it began.
+func TestLateLoopBeginsConferenceOnTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := gather(t, PCMU, PCMU, PCMU)
+		g.all[0].stream.Play(clipOf(10), true)
+		time.Sleep(30 * time.Millisecond)
+		synctest.Wait()
+		g.carrier.timer.Stop() // the machine stands still
+		time.Sleep(90 * time.Millisecond)
+		g.to()
+		g.confer()
+		time.Sleep(3 * slotTime)
+		g.engine.loops[0].run(time.Now())
+		if got := g.to(); len(got[1]) != 1 {
+			t.Errorf("sent %d packets at once", len(got[1]))
+		}
+	})
+}
+
 // Somebody may leave or come when the others hold still: those who stay hear each other, and one alone hears nobody.
 func TestConferenceEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

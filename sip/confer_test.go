@@ -84,7 +84,7 @@ func TestConfer(t *testing.T) {
 	if !a.packets(t, patienceOfTests) || !c.packets(t, patienceOfTests) || b.packets(t, 60*time.Millisecond) {
 		t.Error("after one has left: the others do not hear each other, or it still hears them")
 	}
-	c.HangUp(call.CauseNormal)
+	c.stop()
 	if err := a.Join(b); err != nil {
 		t.Error(err)
 	}
