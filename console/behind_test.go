@@ -12,18 +12,18 @@ import (
 )
 
 // Append implements ani.Ledger.
-func (b *behind) Append(_ context.Context, _ call.CityID, leaf call.Leaf) error {
+func (b *behind) Append(_ context.Context, city call.CityID, leaf call.Leaf) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.noLeaf == nil {
-		b.leaves = append(b.leaves, leaf)
+		b.leaves, b.cities = append(b.leaves, leaf), append(b.cities, city)
 	}
 	return b.noLeaf
 }
 
 // Handling implements ani.Calls.
-func (b *behind) Handling(ctx context.Context, city call.CityID, id call.ID) (ani.Handling, error) {
-	r, err := b.Look(ctx, city, id)
+func (b *behind) Handling(_ context.Context, city call.CityID, id call.ID) (ani.Handling, error) {
+	r, err := b.call(city, id)
 	if err != nil {
 		return ani.Handling{}, ani.ErrNotFound
 	}
@@ -39,8 +39,26 @@ func partners(city call.CityID) []call.Partner {
 	return []call.Partner{{ID: "water", Kind: call.PartnerCity, Name: "Water Board"}, {ID: "power", Kind: call.PartnerPrivate, Name: "Power Company"}}
 }
 
+// set keeps a call that goes on, or has just ended.
+func (b *behind) set(r call.Record) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.live == nil {
+		b.live = map[call.ID]call.Record{}
+	}
+	b.live[r.ID] = r
+}
+
 // Look implements console.Board.
 func (b *behind) Look(_ context.Context, city call.CityID, id call.ID) (call.Record, error) {
+	r, err := b.call(city, id)
+	if err == nil && !r.EndedAt.IsZero() {
+		err = call.ErrUnknownCall
+	}
+	return r, err
+}
+
+func (b *behind) call(city call.CityID, id call.ID) (call.Record, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r, ok := b.live[id]
@@ -129,4 +147,18 @@ func (b *behind) told(what any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.orders = append(b.orders, what)
+}
+
+// refusing is a switchboard that takes no transfer to some partners.
+type refusing struct {
+	console.Board
+	why map[call.PartnerID]error
+}
+
+// Transfer implements console.Board.
+func (r refusing) Transfer(ctx context.Context, o call.TransferOrder) error {
+	if err := r.why[o.Partner]; err != nil {
+		return err
+	}
+	return r.Board.Transfer(ctx, o)
 }
