@@ -154,13 +154,14 @@ func (o *Office) addPaper(ctx context.Context, c *considered, k kept[askBody]) e
 	return nil
 }
 
-// carried tells whether the carrier of a dispute is the one that brought the call.
+// carried tells whether the carrier of a dispute is the one that charged for the call: only a call that stands in a batch
+// which that carrier was sent.
 func (o *Office) carried(ctx context.Context, k kept[askBody], trunk call.TrunkID) (Relation, error) {
-	h, err := o.cfg.Calls.Handling(ctx, k.City, k.Call)
+	b, _, err := o.batchOf(ctx, k.City, k.Call)
 	if err != nil && !errors.Is(err, ErrNotFound) {
-		return RelationNone, fmt.Errorf("which carrier brought %s: %w", k.Call, err)
+		return RelationNone, fmt.Errorf("which carrier charged for %s: %w", k.Call, err)
 	}
-	if err != nil || h.Trunk != trunk {
+	if err != nil || b.State != batchDelivered || b.Body.Trunk != trunk {
 		return RelationNone, nil
 	}
 	return RelationCarried, nil

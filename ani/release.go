@@ -101,7 +101,7 @@ func (v *Vault) Destination(ctx context.Context, city call.CityID, handle string
 
 // consider decides without releasing anything, and without a leaf.
 func (v *Vault) consider(ctx context.Context, r Request) (Ruling, error) {
-	h, err := v.find(ctx, r.City, r.Call)
+	h, err := v.findFor(ctx, r)
 	if err != nil {
 		return Ruling{}, fmt.Errorf("consider a release of %s: %w", r.Call, err)
 	}
@@ -125,7 +125,7 @@ type decision struct {
 
 // decide finds the caller and decides. With an error the decision is Deny, and is to be recorded all the same.
 func (v *Vault) decide(ctx context.Context, r Request) (decision, error) {
-	h, err := v.find(ctx, r.City, r.Call)
+	h, err := v.findFor(ctx, r)
 	d := v.decideHeld(ctx, r, h)
 	return d, errors.Join(err, d.err())
 }

@@ -1,6 +1,7 @@
 package ani
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -102,10 +103,7 @@ func (v *Vault) spoolLeaves(city call.CityID, leaves ...call.Leaf) error {
 
 // leafID is the fact that tells a leaf from every other.
 func leafID(leaf call.Leaf) string {
-	if id := leaf.Facts["release"]; id != "" {
-		return id
-	}
-	return leaf.Facts["erasure"]
+	return cmp.Or(leaf.Facts["release"], leaf.Facts["erasure"], leaf.Facts["batch"])
 }
 
 // maxReplay is how many leaves are moved at a time.

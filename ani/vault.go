@@ -34,8 +34,8 @@ type Config struct {
 	Keep     map[call.CityID]time.Duration     // default and at most: KeepFor
 	Verifier Verifier                          // nil: signatures are not checked, and the carrier's word counts
 	Spool    string                            // the file for leaves that cannot wait for the ledger; empty: there is none
-	// Written returns which of these leaves the ledger has, appended since then. A leaf's id is its fact "release" or
-	// "erasure". Nil: after a crash at the wrong moment a leaf may be in the ledger twice.
+	// Written returns which of these leaves the ledger has, appended since then. A leaf's id is its fact "release",
+	// "erasure" or "batch". Nil: after a crash at the wrong moment a leaf may be in the ledger twice.
 	Written  func(ctx context.Context, city call.CityID, since time.Time, ids []string) ([]string, error)
 	Now      func() time.Time
 	Log      *slog.Logger

@@ -41,6 +41,20 @@ func (b *book) Append(_ context.Context, city call.CityID, leaf call.Leaf) error
 	return nil
 }
 
+// written implements ani.Config.Written.
+func (b *book) written(_ context.Context, city call.CityID, since time.Time, ids []string) (there []string, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range b.leaves[city] {
+		for _, fact := range []string{"release", "erasure", "batch"} {
+			if id := l.Facts[fact]; slices.Contains(ids, id) && !l.At.Before(since) {
+				there = append(there, id)
+			}
+		}
+	}
+	return there, b.broken
+}
+
 // take returns the city's leaves since the last take.
 func (b *book) take(city call.CityID) []call.Leaf {
 	b.mu.Lock()
@@ -61,6 +75,7 @@ type fixture struct {
 	reg   *prometheus.Registry
 
 	profiles map[call.CityID]ani.Profile // of the configuration
+	tariffs  map[call.CityID]bool        // as profiles
 }
 
 func newFixture(t testing.TB) *fixture {
@@ -85,7 +100,8 @@ func newFixture(t testing.TB) *fixture {
 func (f *fixture) newVault(t testing.TB) *ani.Vault {
 	t.Helper()
 	v, err := ani.NewVault(f.store, f.book, ani.KeyDir(filepath.Join(f.dir, "keys")),
-		ani.Config{Now: func() time.Time { return f.now }, Registry: f.reg, Profiles: f.profiles})
+		ani.Config{Now: func() time.Time { return f.now }, Registry: f.reg, Profiles: f.profiles, Tariffs: f.tariffs,
+			Written: f.book.written})
 	if err != nil {
 		t.Fatal(err)
 	}

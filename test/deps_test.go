@@ -42,6 +42,7 @@ var arrows = map[string][]string{
 	"ani/sqlstore":            {"call", "ani", "sqldb"},
 	"ani/anitest":             {"call", "ani"},
 	"ani/stir":                {"call"},
+	"ani/agefile":             {},
 	"ledger/sqlstore":         {"call", "ledger", "sqldb"},
 	"ledger/s3witness":        {"call", "ledger"},
 	"ledger/httpwitness":      {"call", "ledger"},
@@ -58,7 +59,7 @@ var arrows = map[string][]string{
 
 	// cmd builds everything; bench drives a server from outside; nothing imports either.
 	"cmd/callhall": {"call", "media", "routing", "routing/memstore", "recording", "recording/dirstore",
-		"recording/s3store", "recording/ringstore", "recording/sqlstore", "ani", "ani/sqlstore", "ani/stir", "ledger",
+		"recording/s3store", "recording/ringstore", "recording/sqlstore", "ani", "ani/agefile", "ani/sqlstore", "ani/stir", "ledger",
 		"ledger/sqlstore", "ledger/s3witness", "ledger/httpwitness", "cdr", "cdr/sqlstore", "console", "console/sqlstore", "sip", "sip/phone", "sqldb", "bench/load"},
 	"bench":      {"bench/load"},
 	"bench/load": {},
@@ -76,6 +77,7 @@ var owners = map[string][]string{
 	"github.com/pion/":           {"media", "sip", "sip/phone"},
 	"github.com/danielgtaylor":   {"console"},
 	"github.com/alecthomas/kong": {"cmd/callhall"},
+	"filippo.io/age":             {"ani/agefile"},
 	"github.com/pressly/goose":   {"sqldb"},
 	"golang.org/x/mod/sumdb":     {"ledger", "ledger/httpwitness"},
 	"go.yaml.in/yaml":            {"cmd/callhall", "deploy"},

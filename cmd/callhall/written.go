@@ -16,7 +16,7 @@ const (
 	writtenSlack = time.Minute
 )
 
-// written finds out which leaves, by their fact "release" or "erasure", were appended since then. It reads from the end
+// written finds out which leaves, by their fact "release", "erasure" or "batch", were appended since then. It reads from the end
 // back to a page on which every leaf is older. A leaf that was spooled keeps its own time, which is why one alone does not
 // end the search.
 func written(ctx context.Context, l *ledger.Ledger, city call.CityID, since time.Time, ids []string) (there []string, err error) {
@@ -37,7 +37,7 @@ func written(ctx context.Context, l *ledger.Ledger, city call.CityID, since time
 		older := true
 		for _, e := range page {
 			older = older && e.Leaf.At.Before(since.Add(-writtenSlack))
-			for _, name := range []string{"release", "erasure"} {
+			for _, name := range []string{"release", "erasure", "batch"} {
 				if id := e.Leaf.Facts[name]; wanted[id] {
 					there = append(there, id)
 				}
