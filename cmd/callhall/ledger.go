@@ -3,30 +3,30 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 
-	"callhall/ani"
 	"callhall/console"
-	"callhall/ledger"
 )
 
 // ledgerCmd reads what was done with callers' data. Verify needs no server and no trust in one.
 type ledgerCmd struct {
-	List       ledgerList       `cmd:"" help:"List entries, newest first."`
-	Export     ledgerExport     `cmd:"" help:"Write the whole ledger of the city as one file that anybody can verify."`
-	Checkpoint ledgerCheckpoint `cmd:"" help:"Fetch the newest signed checkpoint, to be kept where the operator cannot change it."`
-	Key        ledgerKey        `cmd:"" help:"Fetch the city's verifier key, to be published: whoever verifies needs it from elsewhere than the export."`
-	Proof      ledgerProof      `cmd:"" help:"Fetch the proof that one entry is in the ledger, without the others."`
-	Verify     ledgerVerify     `cmd:"" help:"Verify an export or a proof, offline, and decide every release in an export again."`
+	List        ledgerList        `cmd:"" help:"List entries, newest first."`
+	Export      ledgerExport      `cmd:"" help:"Write the whole ledger of the city as one file that anybody can verify."`
+	Checkpoint  ledgerCheckpoint  `cmd:"" help:"Fetch the newest signed checkpoint, to be kept where the operator cannot change it."`
+	Key         ledgerKey         `cmd:"" help:"Fetch the city's verifier key, to be published: whoever verifies needs it from elsewhere than the export."`
+	Proof       ledgerProof       `cmd:"" help:"Fetch the proof that one entry is in the ledger, without the others."`
+	Consistency ledgerConsistency `cmd:"" help:"Fetch the proof that the ledger only grew since an earlier checkpoint."`
+	Verify      ledgerVerify      `cmd:"" help:"Verify an export or a proof, offline, and decide every release in an export again."`
+	Rotate      ledgerRotate      `cmd:"" help:"Give the city's ledger a new signing key and destroy the old one. Publish the new verifier key."`
+	Succeed     ledgerSucceed     `cmd:"" help:"Open a new ledger in the place of a frozen one, which stays as it is."`
 }
 
 // ledgerRole is the role whose token the ledger verbs show when none is given.
@@ -160,79 +160,67 @@ func (c ledgerProof) Run(ctx context.Context, term *terminal) error {
 	return server.copyToFile(ctx, term, c.Output, fmt.Sprintf("ledger/entries/%d/proof", c.Index), nil)
 }
 
-// ledgerVerify is callhall ledger verify.
-type ledgerVerify struct {
-	File  string `arg:"" help:"The export or the proof; - is standard input."`
-	Since string `placeholder:"CHECKPOINT" help:"File with a checkpoint kept earlier. Without one, a ledger that was written anew as a whole looks good."`
-	Key   string `placeholder:"KEY" help:"The city's verifier key, got another way than with the export. An older one will do: what leads from it to the newest is in the file."`
+// ledgerConsistency is callhall ledger consistency.
+type ledgerConsistency struct {
+	access
+	From   int64  `required:"" help:"Entries that the earlier checkpoint covers: the number on its second line."`
+	To     int64  `help:"Entries of the later ledger. Default: all."`
+	Output string `short:"o" default:"-" placeholder:"FILE" help:"New file to write to; - is standard output."`
 }
 
-// Run verifies the file and says how far that reaches.
-func (c ledgerVerify) Run(term *terminal) error {
-	opts := ledger.Options{Key: c.Key, Check: ani.CheckLeaf, Decides: []string{ani.KindRelease}, Unknown: ani.ErrPolicyUnknown}
-	if c.Since != "" {
-		text, err := os.ReadFile(c.Since)
-		if err != nil {
-			return fmt.Errorf("read the earlier checkpoint: %w", err)
-		}
-		opts.Since = text
+// Run fetches the proof.
+func (c ledgerConsistency) Run(ctx context.Context, term *terminal) error {
+	if c.From < 1 || c.To < 0 || c.To > 0 && c.To < c.From {
+		return badUsage{fmt.Errorf("--from, --to: a ledger does not grow from %d to %d entries", c.From, c.To)}
 	}
-	report, err := c.verify(term.In, opts)
-	if err != nil && !errors.Is(err, ledger.ErrInvalid) {
-		return fmt.Errorf("verify %s: %w", c.File, err)
-	}
-	if err == nil && report.Unexplained > 0 {
-		err = fmt.Errorf("%w: %d of %d erased entries are explained by no entry that says so", ledger.ErrInvalid, report.Unexplained, report.Erased)
-	}
-	if werr := writeReport(term, report, err); werr != nil {
-		return fmt.Errorf("write the result: %w", werr)
-	}
-	return err
-}
-
-// verify reads the export from its file or from stdin.
-func (c ledgerVerify) verify(stdin io.Reader, opts ledger.Options) (ledger.Report, error) {
-	if c.File == "-" {
-		return ledger.Verify(stdin, opts)
-	}
-	f, err := os.Open(c.File)
+	server, err := c.dial(term, ledgerRole)
 	if err != nil {
-		return ledger.Report{}, err
+		return err
 	}
-	report, err := ledger.Verify(f, opts)
-	return report, errors.Join(err, f.Close())
+	query := url.Values{"from": {strconv.FormatInt(c.From, 10)}}
+	if c.To > 0 {
+		query.Set("to", strconv.FormatInt(c.To, 10))
+	}
+	return server.copyToFile(ctx, term, c.Output, "ledger/consistency", query)
 }
 
-// writeReport tells what was verified. A failure is told in words by whoever called the verb.
-func writeReport(term *terminal, r ledger.Report, failure error) error {
+// ledgerRotate is callhall ledger rotate.
+type ledgerRotate struct {
+	access
+	Yes bool `required:"" help:"Say that it is meant: the old key is destroyed."`
+}
+
+// Run rotates the key and prints the new verifier key.
+func (c ledgerRotate) Run(ctx context.Context, term *terminal) error {
+	return c.change(ctx, term, "ledger/keys/rotate", nil, "key")
+}
+
+// ledgerSucceed is callhall ledger succeed.
+type ledgerSucceed struct {
+	access
+	Reason string `required:"" help:"What happened, in words, for the new ledger's first entry. No long rows of digits."`
+}
+
+// Run opens the new log and prints its name.
+func (c ledgerSucceed) Run(ctx context.Context, term *terminal) error {
+	return c.change(ctx, term, "ledger/succeed", struct {
+		Reason string `json:"reason"`
+	}{c.Reason}, "log")
+}
+
+// change asks for a change of the ledger and prints one member of the answer.
+func (a access) change(ctx context.Context, term *terminal, path string, body any, member string) error {
+	server, err := a.dial(term, ledgerRole)
+	if err != nil {
+		return err
+	}
+	raw, err := server.sendJSON(ctx, http.MethodPost, path, body)
+	if err != nil {
+		return err
+	}
 	if term.JSON {
-		return json.NewEncoder(term.Out).Encode(struct {
-			OK bool `json:"ok"`
-			ledger.Report
-		}{failure == nil, r})
+		return writeRaw(term.Out, raw)
 	}
-	if failure != nil {
-		return nil
-	}
-	fmt.Fprintf(term.Out, "%s\nroot %s\n", r, r.Root)
-	if r.Proof != nil {
-		return nil
-	}
-	fmt.Fprintf(term.Out, "releases %d decided again and alike, %d under terms unknown to this program\n", r.Decided, r.Undecided)
-	fmt.Fprintf(term.Out, "key %s, changed %s\n", keyWord(r), count(r.Rotations, "time", "times"))
-	for _, kind := range slices.Sorted(maps.Keys(r.Kinds)) {
-		fmt.Fprintf(term.Out, "%8d %s\n", r.Kinds[kind], plain(kind))
-	}
-	if r.Undecided > 0 {
-		fmt.Fprintln(term.Err, "a newer callhall may know the terms of the others: verify with that one too")
-	}
-	return nil
-}
-
-// keyWord says whose word it is that the signatures are the city's.
-func keyWord(r ledger.Report) string {
-	if r.KeyKnown {
-		return "as given, or one that it leads to"
-	}
-	return "as the export says itself (give the city's with --key)"
+	_, err = fmt.Fprintln(term.Out, said(at(raw, member)))
+	return err
 }
