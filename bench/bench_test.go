@@ -102,15 +102,16 @@ func TestReadRowsRefuses(t *testing.T) {
 
 func TestReplaceTables(t *testing.T) {
 	t.Parallel()
-	document := "before\n" + tablesBegin + "\nold\n" + tablesEnd + "\nafter\n"
-	got, err := replaceTables(document, "new\n")
+	p := part{partServers, "new\n"}
+	document := "before\n" + p.begin() + "\nold\n" + p.end() + "\nafter\n" + part{name: partNumbers}.begin() + "\nold\n"
+	got, err := p.replace(document)
 	if want := strings.Replace(document, "old", "new", 1); err != nil || got != want {
 		t.Errorf("%q, %v", got, err)
 	}
-	if again, _ := replaceTables(got, "new\n"); again != got {
+	if again, _ := p.replace(got); again != got {
 		t.Errorf("not the same the second time: %q", again)
 	}
-	if _, err := replaceTables("no such lines", "new"); err == nil {
+	if _, err := p.replace("no such lines"); err == nil {
 		t.Error("took a document without the lines")
 	}
 }
@@ -122,8 +123,10 @@ func TestDocumentHasPlaceForTables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := replaceTables(string(b), "x"); err != nil {
-		t.Error(err)
+	for _, name := range []string{partServers, partNumbers} {
+		if _, err := (part{name, "x"}).replace(string(b)); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -10,13 +10,16 @@ import (
 	"time"
 )
 
+// machineRow is the kind of the row that says what was measured on.
+const machineRow = "machine"
+
 // machine names what is measured on, and its disk.
 func (b *bench) machine(ctx context.Context, dir string) error {
 	p50, p99, err := fsyncOf(dir)
 	if err != nil {
 		return err
 	}
-	return b.report.add(row{"machine", "", 0, []value{
+	return b.report.add(row{machineRow, "", 0, []value{
 		text("measured", time.Now().UTC().Format("2006-01-02 15:04 UTC")),
 		text("cores", strconv.Itoa(runtime.NumCPU())), text("processor", lineOf("/proc/cpuinfo", "model name")),
 		text("memory", lineOf("/proc/meminfo", "MemTotal")), text("kernel", kernel()),

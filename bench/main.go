@@ -3,6 +3,7 @@
 //
 //	bench -binary ./callhall             every measurement
 //	bench -binary ./callhall -only rate  the call rates alone
+//	bench -only ani                      the Go benchmarks of caller numbers, from the top of the source tree
 //	bench table -into docs/performance.md  puts the last figures into the document
 package main
 
@@ -73,7 +74,7 @@ func parseOptions(args []string) (options, error) {
 	flags.StringVar(&o.binary, "binary", "./callhall", "the server to measure")
 	flags.StringVar(&o.csv, "csv", "bench/results.csv", "where the figures are written")
 	flags.StringVar(&o.dir, "dir", "", "the servers' data are put into a new folder in here, on the disk to measure with; empty is the system's")
-	flags.StringVar(&o.only, "only", "", "some of direct, floor, media, rate, peers; empty is all")
+	flags.StringVar(&o.only, "only", "", "some of direct, floor, media, rate, peers, ani; empty is all")
 	flags.StringVar(&calls, "calls", "100,200,400,600", "calls held with sound")
 	flags.StringVar(&rates, "rates", "100,200,400,600,800,1200", "calls a second without sound, up to the first that is not held")
 	flags.IntVar(&o.seconds, "window", 10, "seconds of each measurement")

@@ -32,7 +32,7 @@ func (b *bench) all(ctx context.Context) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, string) error
-	}{{"floor", b.floors}, {"direct", b.direct}, {"media", b.media}, {"rate", b.rateSearch}, {"peers", b.others}} {
+	}{{"floor", b.floors}, {"direct", b.direct}, {"media", b.media}, {"rate", b.rateSearch}, {"peers", b.others}, {"ani", b.callerNumbers}} {
 		if b.only != "" && !slices.Contains(strings.Split(b.only, ","), part.name) {
 			continue
 		}

@@ -32,12 +32,27 @@ type value struct {
 func number(name, unit string, v float64) value { return value{Name: name, Unit: unit, V: v} }
 func text(name, s string) value                 { return value{Name: name, Text: s} }
 
-// String is the figure without its name.
+// String is the figure without its name, to four digits that count.
 func (v value) String() string {
 	if v.Text != "" {
 		return v.Text
 	}
-	return strconv.FormatFloat(v.V, 'g', 4, 64)
+	rounded, err := strconv.ParseFloat(strconv.FormatFloat(v.V, 'g', 4, 64), 64)
+	if err != nil {
+		return strconv.FormatFloat(v.V, 'g', 4, 64)
+	}
+	return strconv.FormatFloat(rounded, 'f', -1, 64)
+}
+
+// withUnit is the figure as it stands where no column names its unit; "/s" and the like follow at once.
+func (v value) withUnit() string {
+	if v.Unit == "" || v.Text != "" {
+		return v.String()
+	}
+	if strings.HasPrefix(v.Unit, "/") {
+		return v.String() + v.Unit
+	}
+	return v.String() + " " + v.Unit
 }
 
 // title is the head of a column.

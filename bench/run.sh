@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures on this machine, which should have nothing else to do: builds, makes every measurement one after the other, each
-# against a server started for it alone, prints the tables and writes bench/results.csv. About seven minutes.
+# against a server started for it alone, prints the tables and writes bench/results.csv. About nine minutes.
 # Arguments go to bench: bench/run.sh -only rate -window 5. What the figures are: docs/performance.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."

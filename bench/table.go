@@ -23,14 +23,14 @@ type grid struct {
 func tables(rows []row) []grid {
 	var all []grid
 	for _, w := range rows {
-		if w.What == "machine" {
+		if w.What == machineRow {
 			all = append(all, facts(w))
 			continue
 		}
 		i := slices.IndexFunc(all, func(t grid) bool { return t.title == w.What })
 		if i < 0 {
 			i = len(all)
-			all = append(all, grid{title: w.What, head: []string{"server", "n"}})
+			all = append(all, newGrid(w.What))
 		}
 		all[i].add(w)
 	}
@@ -40,14 +40,18 @@ func tables(rows []row) []grid {
 	return all
 }
 
+// newGrid is a table without lines. What has goals has a column of its own for each word, and one for all figures.
+func newGrid(title string) grid {
+	if title == callerNumbers {
+		return grid{title: title, head: []string{"what", "cores", "figure", "goal", "met", "command"}}
+	}
+	return grid{title: title, head: []string{"server", "n"}}
+}
+
 func facts(w row) grid {
 	t := grid{title: w.What, head: []string{"", ""}}
 	for _, v := range w.Values {
-		shown := v.String()
-		if v.Unit != "" {
-			shown += " " + v.Unit
-		}
-		t.lines = append(t.lines, []string{v.Name, shown})
+		t.lines = append(t.lines, []string{v.Name, v.withUnit()})
 	}
 	return t
 }
@@ -55,15 +59,19 @@ func facts(w row) grid {
 func (t *grid) add(w row) {
 	line := []string{w.Server, strconv.Itoa(w.N)}
 	for _, v := range w.Values {
-		i := slices.Index(t.head, v.title())
+		head, shown := v.title(), v.String()
+		if slices.Contains(t.head, v.Name) {
+			head, shown = v.Name, v.withUnit()
+		}
+		i := slices.Index(t.head, head)
 		if i < 0 {
 			i = len(t.head)
-			t.head = append(t.head, v.title())
+			t.head = append(t.head, head)
 		}
 		for len(line) <= i {
 			line = append(line, "")
 		}
-		line[i] = v.String()
+		line[i] = shown
 	}
 	t.lines = append(t.lines, line)
 }
@@ -92,17 +100,64 @@ func (t grid) markdown() string {
 	return b.String()
 }
 
-// The lines of a document between which the tables stand.
+// A part is some tables of a run, between the two lines of a document that name it. Runs of a part alone leave the
+// tables of the others as they are.
+type part struct{ name, text string }
+
+// The parts.
 const (
-	tablesBegin = "<!-- bench: begin -->"
-	tablesEnd   = "<!-- bench: end -->"
+	partServers = "bench"
+	partNumbers = "bench ani"
 )
+
+func (p part) begin() string { return "<!-- " + p.name + ": begin -->" }
+func (p part) end() string   { return "<!-- " + p.name + ": end -->" }
+
+// parts are those of which something was measured.
+func parts(rows []row) []part {
+	numbers := func(w row) bool { return w.What == callerNumbers }
+	servers := slices.DeleteFunc(slices.Clone(rows), numbers)
+	var all []part
+	if slices.ContainsFunc(servers, func(w row) bool { return w.What != machineRow }) {
+		all = append(all, part{partServers, markdown(servers)})
+	}
+	if ani := slices.DeleteFunc(slices.Clone(rows), func(w row) bool { return !numbers(w) }); len(ani) > 0 {
+		all = append(all, part{partNumbers, measuredOn(rows) + markdown(ani)})
+	}
+	return all
+}
+
+func markdown(rows []row) string {
+	var texts []string
+	for _, t := range tables(rows) {
+		texts = append(texts, t.markdown())
+	}
+	return strings.Join(texts, "\n")
+}
+
+// measuredOn says in a line when and where, for a part that a run may consist of alone.
+func measuredOn(rows []row) string {
+	i := slices.IndexFunc(rows, func(w row) bool { return w.What == machineRow })
+	if i < 0 {
+		return ""
+	}
+	var said []string
+	for _, v := range rows[i].Values {
+		switch v.Name {
+		case "measured", "processor", "go":
+			said = append(said, v.withUnit())
+		case "cores", "fsync p50":
+			said = append(said, v.Name+" "+v.withUnit())
+		}
+	}
+	return "Measured: " + strings.Join(said, ", ") + ".\n\n"
+}
 
 // table turns the figures of a run into Markdown: printed, or put into a document in place of those of an earlier run.
 func table(args []string) error {
 	flags := flag.NewFlagSet("bench table", flag.ContinueOnError)
 	from := flags.String("csv", "bench/results.csv", "the figures")
-	into := flags.String("into", "", "document with the lines "+tablesBegin+" and "+tablesEnd+"; empty prints")
+	into := flags.String("into", "", "document with the lines "+part{name: partServers}.begin()+" and so on; empty prints")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -115,33 +170,38 @@ func table(args []string) error {
 	if err != nil {
 		return fmt.Errorf("read the figures: %w", err)
 	}
-	var parts []string
-	for _, t := range tables(rows) {
-		parts = append(parts, t.markdown())
-	}
-	text := strings.Join(parts, "\n")
 	if *into == "" {
-		fmt.Print(text)
+		fmt.Print(markdown(rows))
 		return nil
 	}
-	document, err := os.ReadFile(*into)
-	if err != nil {
+	if err := putInto(*into, parts(rows)); err != nil {
 		return fmt.Errorf("put the tables into %s: %w", *into, err)
 	}
-	changed, err := replaceTables(string(document), text)
-	if err != nil {
-		return fmt.Errorf("put the tables into %s: %w", *into, err)
-	}
-	return os.WriteFile(*into, []byte(changed), 0o644)
+	return nil
 }
 
-func replaceTables(document, text string) (string, error) {
-	before, rest, ok1 := strings.Cut(document, tablesBegin)
-	_, after, ok2 := strings.Cut(rest, tablesEnd)
-	if !ok1 || !ok2 {
-		return "", errors.New("the lines " + tablesBegin + " and " + tablesEnd + " are not there")
+func putInto(path string, all []part) error {
+	document, err := os.ReadFile(path)
+	if err != nil {
+		return err
 	}
-	return before + tablesBegin + "\n" + text + tablesEnd + after, nil
+	changed := string(document)
+	for _, p := range all {
+		if changed, err = p.replace(changed); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(path, []byte(changed), 0o644)
+}
+
+// replace puts the part into a document instead of what stands between its lines.
+func (p part) replace(document string) (string, error) {
+	before, rest, ok1 := strings.Cut(document, p.begin())
+	_, after, ok2 := strings.Cut(rest, p.end())
+	if !ok1 || !ok2 {
+		return "", errors.New("the lines " + p.begin() + " and " + p.end() + " are not there")
+	}
+	return before + p.begin() + "\n" + p.text + p.end() + after, nil
 }
 
 // readRows reads back what a report has written.
