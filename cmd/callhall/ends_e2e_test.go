@@ -21,6 +21,7 @@ type house struct {
 	*node
 	queues   *heldQueues
 	recorder *brokenRecorder
+	beyond   *outside
 }
 
 // heldQueues are routing's queues, of which a story can hold or break the door.
@@ -70,6 +71,8 @@ func openHouse(t *testing.T) *house {
 	for i := range aspen.Agents {
 		aspen.Agents[i].Queues = append(aspen.Agents[i].Queues, "hasty")
 	}
+	beyond := openOutside(t, "127.0.0.5")
+	aspen.reaches(beyond)
 	birch := testCity(t, dir, "birch", "127.0.0.2/32")
 	birch.MaxCall = 3 * time.Second
 	cfg.Cities = append(cfg.Cities, birch)
@@ -77,7 +80,7 @@ func openHouse(t *testing.T) *house {
 
 	n := openNode(t, cfg, nil)
 	n.alone = true
-	h := &house{node: n, queues: &heldQueues{Queues: n.routing}, recorder: &brokenRecorder{Recorder: n.recordings}}
+	h := &house{node: n, queues: &heldQueues{Queues: n.routing}, recorder: &brokenRecorder{Recorder: n.recordings}, beyond: beyond}
 	n.board.Queues, n.board.Recorder = h.queues, h.recorder
 	n.run()
 	return h
@@ -313,6 +316,67 @@ var endings = []ending{
 			t.Errorf("record %s", asJSON(r[0]))
 		}
 	}},
+	{name: "handed over to an agency, the caller hangs up", ends: ends(call.EndTransferred), tell: func(s *stage, h *house) {
+		there := s.answering(h.beyond, answers())
+		desk := s.agent("aspen-1", answers())
+		caller := s.dial("311")
+		caller.served()
+		agent := desk.ring()
+		agent.hears(440)
+		must(s.t, h.board.Transfer(h.ctx(), call.TransferOrder{City: "aspen", Call: caller.id, By: "agent:aspen-1", Agent: "aspen-1", Partner: "parks"}))
+		partner := there.ring()
+		agent.over()
+		caller.hears(660)
+		partner.hears(440)
+		caller.hangUp()
+		partner.over()
+	}, check: func(t *testing.T, r []call.Record) {
+		if r[0].Partner != "parks" || r[0].TransferredAt.IsZero() || r[0].EndedBy != "caller" || r[0].Recording.State != call.RecordingKept {
+			t.Errorf("record %s", asJSON(r[0]))
+		}
+	}},
+	{name: "handed over to an agency that does not answer", ends: ends(call.EndCallerHungUp), tell: func(s *stage, h *house) {
+		desk := s.agent("aspen-1", answers())
+		caller := s.dial("311")
+		caller.served()
+		agent := desk.ring()
+		must(s.t, h.board.Transfer(h.ctx(), call.TransferOrder{City: "aspen", Call: caller.id, By: "agent:aspen-1", Agent: "aspen-1", Partner: "parks"}))
+		within(s.t, soon, func() error {
+			r, err := h.board.Look(h.ctx(), "aspen", caller.id)
+			if err == nil && len(timelineOf(r, call.WhatTransferFailed)) == 0 {
+				err = errors.New("the transfer has not failed")
+			}
+			return err
+		})
+		caller.hears(880)
+		agent.hears(440)
+		caller.hangUp()
+	}},
+	{name: "called back, and the agent declines", ends: ends(call.EndCallerLost, call.EndNoCallbackAgent), tell: func(s *stage, h *house) {
+		before := len(h.records("aspen"))
+		of := s.cutOffCall(false)
+		s.clear()
+		s.agent("aspen-1", phone.Policy{Reject: 486})
+		s.callBack(of, "aspen-1")
+		h.recordsAfter("aspen", before, 2)
+	}, check: calledBack},
+	{name: "called back, and the caller does not answer", ends: ends(call.EndCallerLost, call.EndNoCallbackAnswer), tell: func(s *stage, h *house) {
+		before := len(h.records("aspen"))
+		of := s.cutOffCall(false)
+		s.clear()
+		desk := s.agent("aspen-1", answers())
+		s.callBack(of, "aspen-1")
+		agent := desk.ring()
+		h.recordsAfter("aspen", before, 2)
+		agent.over()
+	}, check: calledBack},
+}
+
+// calledBack wants the second of two records to be of the call back because of the first.
+func calledBack(t *testing.T, r []call.Record) {
+	if r[1].Of != r[0].ID || r[1].Direction != call.DirectionOut || r[1].AnsweredAt != (time.Time{}) || r[1].Recording.State != call.RecordingNone {
+		t.Errorf("records %s", asJSON(r))
+	}
 }
 
 func ends(e ...call.End) []call.End { return e }
@@ -404,19 +468,20 @@ func warm(t *testing.T, h *house) counts {
 	return home
 }
 
-// openPorts has the node bind as many ports as any story uses at once: it keeps them bound, for calls to come.
+// openPorts has the node, and those outside, bind as many ports as any story uses at once: they keep them bound, for calls
+// to come.
 func (h *house) openPorts(t *testing.T) {
 	t.Helper()
-	var streams []*media.Stream
-	for range 20 {
-		s, err := h.media.Lease(nil)
-		if err != nil {
-			t.Fatal(err)
+	for engine, most := range map[*media.Engine]int{h.media: 20, h.beyond.engine: 4} {
+		var streams []*media.Stream
+		for range most {
+			s, err := engine.Lease(nil)
+			must(t, err)
+			streams = append(streams, s)
 		}
-		streams = append(streams, s)
-	}
-	for _, s := range streams {
-		s.Close()
+		for _, s := range streams {
+			s.Close()
+		}
 	}
 }
 
@@ -464,8 +529,7 @@ func wantEnds(t *testing.T, records []call.Record, want []call.End) {
 
 // TestEveryEndHasAStory fails when an End is added and nobody tells how it comes about.
 func TestEveryEndHasAStory(t *testing.T) {
-	told := map[call.End]string{call.EndShutdown: "TestShutdown", call.EndNoAck: "TestNoAck", call.EndOverloaded: "TestNoPort", call.EndNodeLost: "test.TestKilledDuringACall",
-		call.EndTransferred: "call.TestTransfer", call.EndNoCallbackAgent: "call.TestCallBack", call.EndNoCallbackAnswer: "call.TestCallBack"}
+	told := map[call.End]string{call.EndShutdown: "TestShutdown", call.EndNoAck: "TestNoAck", call.EndOverloaded: "TestNoPort", call.EndNodeLost: "test.TestKilledDuringACall"}
 	for _, story := range endings {
 		for _, end := range story.ends {
 			told[end] = story.name
