@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"callhall/call"
 )
@@ -29,22 +28,6 @@ type Caller struct {
 	Class   call.CallerClass
 }
 
-// Verifier checks the signatures of a call (RFC 8224).
-type Verifier interface {
-	// Verify says what the signatures are worth. It may wait for a certificate, for as long as it thinks right. With no
-	// signature that could be checked it answers VerstatNone.
-	Verify(ctx context.Context, s Signed) (call.Verstat, call.Attestation)
-}
-
-// Signed is what a Verifier gets to see of a call.
-type Signed struct {
-	Identity []string // the Identity headers
-	Date     string
-	At       time.Time                // when the call came
-	Caller   func(number string) bool // tells whether that is who is calling
-	Dialled  []string
-}
-
 // Capture reads the caller's identity, keeps it in memory for the call, seals it into the vault, and writes the decisions
 // under which the engine routes by it. Row and leaves join one group commit and all are durable when it returns; until
 // then nothing that depends on the number may leave the engine, and no class decides where the call goes. A withheld
@@ -53,9 +36,8 @@ type Signed struct {
 // With an error the Caller is still right, but without a class: whoever calls is served. The number is then only to be had
 // while the call goes on, which is enough for an emergency. Call Over when the call has ended, after an error too.
 func (v *Vault) Capture(ctx context.Context, in Incoming) (Caller, error) {
-	h := held{ParseIdentity(in.Headers, in.Trust), in.Trust.within()}
-	v.verify(ctx, in, &h)
-	v.live.begin(in.City, in.Call, h)
+	h := held{Identity: ParseIdentity(in.Headers, in.Trust), trust: in.Trust.within()}
+	v.live.begin(in.City, in.Call, h, v.verify(ctx, in, &h))
 	if h.Extra > 0 {
 		v.cfg.Log.Info("more asserted identities than there may be; the first of each kind counts", "call", in.Call, "trunk", in.Trunk, "extra", h.Extra)
 	}
@@ -66,16 +48,6 @@ func (v *Vault) Capture(ctx context.Context, in Incoming) (Caller, error) {
 	}
 	caller.Class = class
 	return caller, nil
-}
-
-// verify takes the word of the signatures instead of the carrier's, where there are any.
-func (v *Vault) verify(ctx context.Context, in Incoming, h *held) {
-	if v.cfg.Verifier == nil || len(in.Headers.Identity) == 0 {
-		return
-	}
-	digits := h.Number.open()
-	h.Verstat, h.Attest = v.cfg.Verifier.Verify(ctx, Signed{Identity: in.Headers.Identity, Date: in.Headers.Date, At: v.cfg.Now(),
-		Caller: func(number string) bool { return digits != "" && number == digits }, Dialled: in.Dialled})
 }
 
 // keep writes the row and the leaves side by side, so that they share a commit.

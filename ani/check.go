@@ -37,6 +37,9 @@ func checkFacts(f map[string]string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRuling, err)
 	}
+	if why, ok := f["stir"]; ok && (why != word(why) || (why == wordPassed) != (t.Verstat == call.VerstatPassed)) {
+		return fmt.Errorf("%w: what the signatures came to is not what verstat says", ErrRuling)
+	}
 	ruling := Decide(t)
 	if stop, ok := f["stopped"]; ok {
 		if ruling.Decision == Deny || !slices.Contains(Stops(), Stop(stop)) {

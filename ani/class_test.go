@@ -1,7 +1,6 @@
 package ani
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -187,40 +186,5 @@ func TestCaptureWithoutStoreOrLedger(t *testing.T) {
 	}
 	if n := f.live.len(); n != 1 {
 		t.Errorf("%d calls in memory", n)
-	}
-}
-
-// signed is a Verifier that says what it is told.
-type signed struct {
-	verstat call.Verstat
-	attest  call.Attestation
-	saw     Signed
-}
-
-func (s *signed) Verify(_ context.Context, what Signed) (call.Verstat, call.Attestation) {
-	s.saw = what
-	return s.verstat, s.attest
-}
-
-func TestSignaturesCountForMoreThanTheCarriersWord(t *testing.T) {
-	s := &signed{call.VerstatFailed, call.AttestNone, Signed{}}
-	f := newInside(t, func(c *Config) { c.Verifier = s })
-	in := f.incoming("a", Headers{Asserted: presentHeaders.Asserted, Verstat: "TN-Validation-Passed-A", Identity: []string{"x.y.z"}, Date: "now"})
-	in.Dialled = []string{"311"}
-	c, err := f.Capture(t.Context(), in)
-	if err != nil || c.Verstat != call.VerstatFailed || c.Attest != call.AttestNone {
-		t.Errorf("%+v, %v", c, err)
-	}
-	if s.saw.Date != "now" || len(s.saw.Identity) != 1 || s.saw.Dialled[0] != "311" || !s.saw.At.Equal(f.now) ||
-		!s.saw.Caller("12125550142") || s.saw.Caller("12125550143") || s.saw.Caller("") {
-		t.Errorf("%+v", s.saw)
-	}
-	s.verstat, s.attest = call.VerstatPassed, call.AttestPartial
-	if c, err = f.Capture(t.Context(), f.incoming("a", Headers{Asserted: presentHeaders.Asserted, Identity: []string{"x.y.z"}})); err != nil ||
-		c.Verstat != call.VerstatPassed || c.Attest != call.AttestPartial {
-		t.Errorf("%+v, %v", c, err)
-	}
-	if c := f.arrive(t, "a", presentHeaders); c.Verstat != call.VerstatNone {
-		t.Errorf("without a signature: %+v", c)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"callhall/call"
 )
@@ -31,6 +32,7 @@ type Outgoing struct {
 	Trusted bool   // the carrier it goes by belongs to our trust domain (RFC 3325)
 	Secured bool   // the way there is encrypted or private (O9)
 	Spoken  bool   // the caller has said that their number may go with them
+	Dialled string // whom the leg calls, as a signature names them: "+12125550100" or a URI without parameters; empty: nothing is signed
 	By      string // who causes it: "agent:ana", "engine"
 }
 
@@ -43,7 +45,8 @@ type Shown struct {
 	Anonymous bool              // From says nobody (RFC 3323 §4.1.1.3); otherwise it may be Number, or opaque without one
 	Verified  bool              // a carrier vouches for the number: the badge, and no proof of who is calling
 	Status    call.CallerStatus // why there is no number, where there is none
-	Identity  string            // value of an Identity header that signs Number (RFC 8224); empty: none
+	Identity  []IdentityHeader  // what signs Number, in the order in which it is sent (RFC 8224 §4); empty: nothing does
+	SignedAt  time.Time         // what the Date header beside Identity must say, to the second
 }
 
 // shownKey is what a decision about a leg depends on besides the call.
@@ -56,8 +59,17 @@ type shownKey struct {
 // and, where the leg goes by a carrier, for the carrier (D02 to D04). Each decision is one leaf, durable before anything
 // is returned, for each call, purpose and recipient: who asks again for the same leg of a live call gets the same answer.
 // An agent's leg gets at most the mask, and a link that is not secured no number but to 911. With an error nothing may be
-// shown, but the leg may be placed.
+// shown, but the leg may be placed. A number that is shown is signed anew each time, where the city can.
 func (v *Vault) Egress(ctx context.Context, o Outgoing) (Shown, error) {
+	shown, err := v.egressOnce(ctx, o)
+	if err == nil {
+		v.sign(o, &shown)
+	}
+	return shown, err
+}
+
+// egressOnce has the answer to a leg that was asked for before.
+func (v *Vault) egressOnce(ctx context.Context, o Outgoing) (Shown, error) {
 	key := shownKey{string(o.To), o.Whom, o.Trusted, o.Secured, o.Spoken}
 	l := v.live.find(o.City, o.Call)
 	if l == nil {

@@ -22,6 +22,7 @@ type liveKey struct {
 // liveCall is one of them.
 type liveCall struct {
 	held
+	came  arrival
 	mu    sync.Mutex
 	shown map[shownKey]*shownLeg
 }
@@ -46,14 +47,14 @@ func (l *liveCall) leg(key shownKey) *shownLeg {
 	return l.shown[key]
 }
 
-func (l *liveCalls) begin(city call.CityID, id call.ID, h held) {
+func (l *liveCalls) begin(city call.CityID, id call.ID, h held, came arrival) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.calls == nil {
 		l.calls = map[liveKey]*liveCall{}
 	}
 	if l.calls[liveKey{city, id}] == nil {
-		l.calls[liveKey{city, id}] = &liveCall{held: h}
+		l.calls[liveKey{city, id}] = &liveCall{held: h, came: came}
 	}
 }
 

@@ -332,6 +332,10 @@ func (d *decision) leaf() call.Leaf {
 		}
 	}
 	put("stopped", string(d.stop))
+	if d.tuple.Purpose == PurposeRouting { // once for each call
+		put("stir", d.who.proved.why)
+		put("diverted", either(d.who.proved.diverted, "yes", ""))
+	}
 	for name, value := range map[string]string{"case": d.Case, "reason": d.reason, "to": d.To} {
 		if !plainCase(value) {
 			value = "refused"

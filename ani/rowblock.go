@@ -9,7 +9,8 @@ import (
 // held is what the vault keeps of one caller, sealed.
 type held struct {
 	Identity
-	trust Trust // of the trunk it came by
+	trust  Trust   // of the trunk it came by
+	proved checked // of a live call alone: the ledger has it, and no row needs it
 }
 
 // rowBlock is the size of what a row seals, in bytes, whatever is in it: more than the most that there can be.

@@ -61,7 +61,8 @@ func sealedThings(d string) map[string]any {
 	n := seal(d)
 	who := ParseIdentity(headersOf(d), everything)
 	return map[string]any{"Number": n, "Text": sealText(d), "Value": valueOf(n, Full), "Entered": Entered{number: n}, "Redirect": Redirect{Number: n},
-		"Identity": who, "Grant": Grant{Value: valueOf(n, Full)}, "[]Number": []Number{n, n}, "map": map[string]Number{"n": n}}
+		"IdentityHeader": SealIdentityHeader(d),
+		"Identity":       who, "Grant": Grant{Value: valueOf(n, Full)}, "[]Number": []Number{n, n}, "map": map[string]Number{"n": n}}
 }
 
 // A holder has something sealed where fmt, JSON and slog cannot call its methods.
@@ -85,11 +86,12 @@ type typedHolder struct {
 	entered  Entered
 	redirect [1]Redirect
 	identity Identity
+	header   IdentityHeader
 }
 
 func newTypedHolder(d string) typedHolder {
 	n := seal(d)
-	return typedHolder{n, sealText(d), valueOf(n, Full), Entered{number: n}, [1]Redirect{{Number: n}}, ParseIdentity(headersOf(d), everything)}
+	return typedHolder{n, sealText(d), valueOf(n, Full), Entered{number: n}, [1]Redirect{{Number: n}}, ParseIdentity(headersOf(d), everything), SealIdentityHeader(d)}
 }
 
 // TestTheTestsSee is about the tests below: that what is in a sealed thing would be found if it were not sealed.

@@ -33,6 +33,7 @@ type Config struct {
 	Areas    map[call.CityID]map[string]string // area codes of the North American plan to the city's names for areas
 	Keep     map[call.CityID]time.Duration     // default and at most: KeepFor
 	Verifier Verifier                          // nil: signatures are not checked, and the carrier's word counts
+	Signers  map[call.CityID]Signer            // who signs the calls that a city sends on; none: they go unsigned
 	Spool    string                            // the file for leaves that cannot wait for the ledger; empty: there is none
 	// Written returns which of these leaves the ledger has, appended since then. A leaf's id is its fact "release",
 	// "erasure" or "batch". Nil: after a crash at the wrong moment a leaf may be in the ledger twice.

@@ -46,7 +46,7 @@ func (s *Server) dial(ctx context.Context, o call.Outward, id call.LegID) (calle
 	if err != nil {
 		return calledLeg{}, err
 	}
-	p := w.present(o.City, s.decideOn(ctx, o, w), from.shown.Addr().String(), s.deps.Now())
+	p := w.present(o.City, s.decideOn(ctx, o, w), from.shown.Addr().String())
 	r, err := s.newRinging(o.Near, ringFor(o), trunkStatus)
 	if err != nil {
 		return calledLeg{}, err
@@ -80,7 +80,7 @@ func (s *Server) decideOn(ctx context.Context, o call.Outward, w way) ani.Shown 
 		return ani.Shown{}
 	}
 	return s.decide(ctx, ani.Outgoing{City: o.City, Call: o.Call, To: ani.Party(w.kind), Whom: string(o.Partner), Trusted: w.trunk.TrustOut,
-		Secured: w.secured(), Spoken: o.Spoken, By: o.By})
+		Secured: w.secured(), Spoken: o.Spoken, Dialled: w.dialled(), By: o.By})
 }
 
 // whom names for the log whom o is for. A handle is not told: it dials.

@@ -118,7 +118,7 @@ func yesNo(b bool) string {
 }
 
 // present is what a leg over a trunk says of who is calling; host is ours, for numbers.
-func (w way) present(city call.CityID, shown ani.Shown, host string, at time.Time) presentation {
+func (w way) present(city call.CityID, shown ani.Shown, host string) presentation {
 	if w.kind == "" || w.kind == call.PartnerInterpreter { // they speak with the city (RULES D44, D49)
 		return w.presentCity(city, host)
 	}
@@ -141,7 +141,7 @@ func (w way) present(city call.CityID, shown ani.Shown, host string, at time.Tim
 		p.headers = append(p.headers, sip.NewHeader("Privacy", privacy))
 	}
 	if has && !shown.Anonymous { // a signature names whom it is for
-		p.headers = append(p.headers, signature(shown, at)...)
+		p.headers = append(p.headers, signature(shown)...)
 	}
 	return p
 }
@@ -190,10 +190,19 @@ func privacyField(shown ani.Shown, identity bool) string {
 	return strings.Join(kept, ";")
 }
 
-// signature is Identity (RFC 8224 §4), with the Date that it wants, where the decision brings one.
-func signature(shown ani.Shown, at time.Time) []sip.Header {
-	if shown.Identity == "" || hasControl(shown.Identity) {
+// signature is Identity (RFC 8224 §4), as often as there are tokens, with the Date that they want. They belong together:
+// where one of them cannot be sent, none is.
+func signature(shown ani.Shown) []sip.Header {
+	if len(shown.Identity) == 0 {
 		return nil
 	}
-	return []sip.Header{sip.NewHeader("Date", at.UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")), sip.NewHeader("Identity", shown.Identity)}
+	fields := []sip.Header{sip.NewHeader("Date", shown.SignedAt.UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT"))}
+	for _, sealed := range shown.Identity {
+		value := sealed.Reveal()
+		if value == "" || hasControl(value) {
+			return nil
+		}
+		fields = append(fields, sip.NewHeader("Identity", value))
+	}
+	return fields
 }

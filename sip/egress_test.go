@@ -55,8 +55,8 @@ func TestPresentationsFollowRFC3325(t *testing.T) {
 	number, mask := full(t, "+1"+theDigits), masked(t, "+1"+theDigits)
 	privacies := rapid.SliceOf(rapid.SampledFrom([]string{"id", "ID", "none", "user", "header", "critical", "x-" + theDigits, "id\r\nX: y"}))
 	rapid.Check(t, func(t *rapid.T) {
-		shown := ani.Shown{Privacy: privacies.Draw(t, "privacy"), Verified: rapid.Bool().Draw(t, "verified"), Mask: mask,
-			Identity: rapid.SampledFrom([]string{"", "token;info=<https://x.example>", "a\r\nX: " + theDigits}).Draw(t, "identity")}
+		shown := ani.Shown{Privacy: privacies.Draw(t, "privacy"), Verified: rapid.Bool().Draw(t, "verified"), Mask: mask, SignedAt: time.Unix(1_700_000_000, 0),
+			Identity: rapid.SliceOfN(rapid.Map(rapid.SampledFrom([]string{"", "token;info=<https://x.example>", "a\r\nX: " + theDigits}), ani.SealIdentityHeader), 0, 3).Draw(t, "identity")}
 		for i := range 5 * 2 * 2 * 2 * 2 * 3 {
 			kinds := []call.PartnerKind{"", call.PartnerCity, call.PartnerPrivate, call.PartnerPSAP, call.PartnerInterpreter}
 			w := way{kind: kinds[i%5], number: []string{"", "+12125550100"}[i/5%2],
@@ -79,7 +79,7 @@ const theDigits = "2125550142"
 
 // faultsOf presents a decision, and finds what is wrong with it. With whole, the number that was released is a whole one.
 func faultsOf(w way, shown ani.Shown, whole bool) (faults []string) {
-	p := w.present("demo", shown, "192.0.2.2", time.Unix(1_700_000_000, 0))
+	p := w.present("demo", shown, "192.0.2.2")
 	from := p.from.header()
 	text := p.from.name + " " + from.String()
 	for _, h := range p.headers {
@@ -182,25 +182,53 @@ func TestWhatEachIsShown(t *testing.T) {
 func TestUnsecuredTrunksCarryNoNumber(t *testing.T) {
 	w := way{kind: call.PartnerCity, trunk: Trunk{TrustOut: true}, proxy: proxy{addr: netip.MustParseAddrPort("192.0.2.1:5060")}}
 	shown := ani.Shown{Number: full(t, "+12125550142")}
-	if p := w.present("demo", shown, "192.0.2.2", time.Now()); len(p.headers) > 0 || p.from.number != (ani.Value{}) {
+	if p := w.present("demo", shown, "192.0.2.2"); len(p.headers) > 0 || p.from.number != (ani.Value{}) {
 		t.Errorf("in the open: %v", p.headers)
 	}
 	w.trunk.Secured = true
-	if p := w.present("demo", shown, "192.0.2.2", time.Now()); len(p.values("P-Asserted-Identity")) != 1 {
+	if p := w.present("demo", shown, "192.0.2.2"); len(p.values("P-Asserted-Identity")) != 1 {
 		t.Error("over a secured link nothing is sent")
 	}
 }
 
-// TestSignaturesGoAlong wants a signature of ani's beside the number, with Date.
+// TestSignaturesGoAlong wants ani's signatures beside the number, in their order, with the Date that they were made at;
+// all or none.
 func TestSignaturesGoAlong(t *testing.T) {
 	w := way{kind: call.PartnerCity, trunk: Trunk{TrustOut: true, Secured: true}}
-	shown := ani.Shown{Number: full(t, "+12125550142"), Identity: "a.b.c;info=<https://cert.example/x>;alg=ES256;ppt=shaken"}
-	p := w.present("demo", shown, "192.0.2.2", time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
-	if got := p.values("Identity"); len(got) != 1 || got[0] != shown.Identity {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	theirs, ours := "a.b.c;info=<https://cert.example/x>;alg=ES256;ppt=shaken", "d.e.f;info=<https://cert.example/y>;alg=ES256;ppt=div"
+	shown := ani.Shown{Number: full(t, "+12125550142"), SignedAt: at, Identity: []ani.IdentityHeader{ani.SealIdentityHeader(theirs), ani.SealIdentityHeader(ours)}}
+	p := w.present("demo", shown, "192.0.2.2")
+	if got := p.values("Identity"); !slices.Equal(got, []string{theirs, ours}) {
 		t.Errorf("Identity %q", got)
 	}
 	if got := p.values("Date"); len(got) != 1 || got[0] != "Sun, 01 Mar 2026 12:00:00 GMT" {
 		t.Errorf("Date %q", got)
+	}
+	for _, broken := range []ani.IdentityHeader{{}, ani.SealIdentityHeader("a\r\nX: y")} {
+		shown.Identity[0] = broken
+		if p := w.present("demo", shown, "192.0.2.2"); len(p.values("Identity"))+len(p.values("Date")) > 0 {
+			t.Error("half of it is sent")
+		}
+	}
+}
+
+// TestWhomSignaturesAreFor: a number where there is one, and nothing of a URI that is not who is called.
+func TestWhomSignaturesAreFor(t *testing.T) {
+	ts, err := newTrunks([]Trunk{{ID: "carrier", Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}, Proxy: "udp://192.0.2.1:5060"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for uri, want := range map[string]string{"tel:+12125550177": "+12125550177", "sip:+12125550177@gw.example;user=phone": "+12125550177",
+		"sip:desk@parks.example:5070;transport=tcp": "sip:desk@parks.example", "urn:service:sos": "urn:service:sos", "sip:911@gw.example": "urn:service:sos"} {
+		kind := call.PartnerCity
+		if want == sosURN {
+			kind = call.PartnerPSAP
+		}
+		w, err := Partner{Kind: kind, URI: uri, Trunk: "carrier"}.way(ts)
+		if err != nil || w.dialled() != want {
+			t.Errorf("%s: %q, %v; want %q", uri, w.dialled(), err, want)
+		}
 	}
 }
 

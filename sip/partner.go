@@ -203,3 +203,16 @@ func (ts *trunks) way(id call.TrunkID) (way, error) {
 // secured tells whether what goes this way is safe from strangers' eyes: the operator says so, or it never leaves the
 // machine.
 func (w way) secured() bool { return w.trunk.Secured || w.proxy.addr.Addr().IsLoopback() }
+
+// dialled is whom a call that goes this way is for, as a signature names them: a number, or a URI without parameters
+// (RFC 8224 §8.3, §8.5).
+func (w way) dialled() string {
+	switch {
+	case w.kind == call.PartnerPSAP:
+		return sosURN
+	case isE164(w.uri.User):
+		return w.uri.User
+	default:
+		return "sip:" + w.uri.User + "@" + w.uri.Host
+	}
+}

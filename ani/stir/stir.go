@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -108,6 +109,7 @@ type Result struct {
 	OrigID   string           // the same token's origid, where it is a UUID and no number in disguise
 	Why      Reason
 	Diverted bool // the call was sent on to us, and each who did so has signed for it (RFC 8946)
+	Dialled  int  // which of Claim.Dialled it was signed for
 }
 
 // maxHeaders bounds the Identity headers of one call: a token, and one for each time that it was sent on.
@@ -124,6 +126,7 @@ func (v *Verifier) Verify(ctx context.Context, c Claim) Result {
 	res := Result{Verstat: why.Verstat(), Why: why}
 	if why == OK {
 		res.Attest, res.OrigID, res.Diverted = way[0].attest, way[0].origID, len(way) > 1
+		res.Dialled = max(0, slices.IndexFunc(c.Dialled, func(d string) bool { return slices.Contains(way[len(way)-1].dest, address(d)) }))
 	}
 	return res
 }
@@ -246,7 +249,7 @@ func (v *Verifier) proveCompact(b *bundle, t *token, c Claim, dialled []string) 
 		for _, dest := range dialled {
 			signed := rebuild(t, tn, dest)
 			if verify(b.key, sha256.Sum256(signed), t.signature) {
-				why = OK
+				why, t.dest = OK, []string{dest}
 			}
 			clear(signed)
 		}
