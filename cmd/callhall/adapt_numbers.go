@@ -1,13 +1,10 @@
 package main
 
 import (
-	"context"
-	"crypto/x509"
 	"fmt"
 	"time"
 
 	"callhall/ani"
-	"callhall/ani/stir"
 	"callhall/call"
 )
 
@@ -36,34 +33,6 @@ func capsOf(cfg Config) map[call.CityID]ani.Caps {
 		caps[city.ID] = ani.Caps{PerActor: city.ANI.Caps.AgentReveals, PerCity: city.ANI.Caps.CityReveals}
 	}
 	return caps
-}
-
-// verifier is the configuration of what checks signatures; without roots there is nothing to check them by.
-func (s STIRConfig) verifier() (c stir.Config, err error) {
-	if s.RootsFile == "" {
-		return stir.Config{}, nil
-	}
-	if c.Roots, err = stir.ReadCertificates(string(s.RootsFile)); err != nil {
-		return stir.Config{}, err
-	}
-	var signers []*x509.Certificate
-	if s.CRLSignersFile != "" {
-		if signers, err = stir.ReadCertificates(string(s.CRLSignersFile)); err != nil {
-			return stir.Config{}, err
-		}
-	}
-	c.CRL = stir.CRL{Files: asWords(s.CRLFiles), URLs: s.CRLURLs, Signers: signers}
-	return c, nil
-}
-
-// signatures checks a call's signatures for the vault.
-type signatures struct{ stir *stir.Verifier }
-
-// Verify implements ani.Verifier. The number in a signature of the compact form is not in it, and the vault lends none:
-// such a signature counts as none.
-func (s signatures) Verify(ctx context.Context, c ani.Signed) (call.Verstat, call.Attestation) {
-	r := s.stir.Verify(ctx, stir.Claim{Identity: c.Identity, Date: c.Date, At: c.At, Caller: c.Caller, Dialled: c.Dialled})
-	return r.Verstat, r.Attest
 }
 
 // directory is whom the cities' calls may be carried on to. It is a call.Partners.

@@ -8,7 +8,6 @@ import (
 
 	"callhall/ani"
 	anisql "callhall/ani/sqlstore"
-	"callhall/ani/stir"
 	"callhall/call"
 	"callhall/ledger"
 	"callhall/ledger/httpwitness"
@@ -79,6 +78,9 @@ func (a *app) openVault(ctx context.Context) error {
 	if cfg.Verifier, err = a.openVerifier(); err != nil {
 		return err
 	}
+	if cfg.Signers, err = signersOf(a.cfg); err != nil {
+		return err
+	}
 	cfg.Now, cfg.Log, cfg.Registry, cfg.Spool = a.clock.Now, a.log, a.registry, a.path("ani.spool")
 	cfg.Written = func(ctx context.Context, city call.CityID, since time.Time, ids []string) ([]string, error) {
 		return written(ctx, a.ledger, city, since, ids)
@@ -94,22 +96,6 @@ func (a *app) openVault(ctx context.Context) error {
 	a.beside(a.vault.Run)
 	a.beside(a.expireNumbers)
 	return nil
-}
-
-// openVerifier opens what checks the signatures on callers' numbers; nil where no roots are configured.
-func (a *app) openVerifier() (ani.Verifier, error) {
-	cfg, err := a.cfg.STIR.verifier()
-	if err != nil || cfg.Roots == nil {
-		return nil, err
-	}
-	cfg.Now, cfg.Log, cfg.Registry = a.clock.Now, a.log, a.registry
-	v, err := stir.New(cfg)
-	if err != nil {
-		return nil, err
-	}
-	a.onClose(func() error { v.Close(); return nil })
-	a.beside(v.Run)
-	return signatures{v}, nil
 }
 
 // expireEvery is how often numbers that have come to their due time are erased.

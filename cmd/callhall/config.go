@@ -240,6 +240,7 @@ func defaults() Config {
 			Ports:  PortRange{Min: 16384, Max: 17383},
 			Deaf:   30 * time.Second,
 		},
+		STIR:         STIRConfig{MaxAge: time.Minute, Wait: time.Second},
 		Log:          LogConfig{Level: "info", Format: "auto"},
 		DrainTimeout: 3 * time.Hour,
 	}

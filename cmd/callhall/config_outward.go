@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"callhall/ani"
-	"callhall/ani/stir"
 	"callhall/call"
 )
 
@@ -44,6 +43,7 @@ func (c checker) ani(cfg Config, path string, city CityConfig) {
 	for i, r := range city.ANI.Narrow.Recipients {
 		c.narrows(fmt.Sprintf("%s.narrow.recipients[%d]", at, i), ani.Narrowing{Recipients: []ani.Recipient{r}})
 	}
+	c.sign(at+".sign", city.ANI.Sign)
 	c.cap(at+".caps.agent_reveals", city.ANI.Caps.AgentReveals, ani.DefaultCaps.PerActor)
 	c.cap(at+".caps.city_reveals", city.ANI.Caps.CityReveals, ani.DefaultCaps.PerCity)
 	if q := city.ANI.ScreeningQueue; q != "" {
@@ -135,36 +135,6 @@ func (c checker) sends(path, home string, city CityConfig, id call.TrunkID) {
 		if t.ID == id && !t.hasProxy() {
 			c.fault(path, "trunk %q has no proxy, so that no call can be sent over it", id)
 		}
-	}
-}
-
-// stir checks that the certificates are there. Lists at URLs are fetched once the server runs.
-func (c checker) stir(s STIRConfig) {
-	if s.RootsFile == "" {
-		for _, k := range []struct {
-			key string
-			set bool
-		}{{"crl_files", s.CRLFiles != nil}, {"crl_urls", s.CRLURLs != nil}, {"crl_signers_file", s.CRLSignersFile != ""}} {
-			if k.set {
-				c.fault("stir."+k.key, "has no effect without roots_file: no signature is checked")
-			}
-		}
-		return
-	}
-	c.certificates("stir.roots_file", s.RootsFile)
-	if s.CRLSignersFile != "" {
-		c.certificates("stir.crl_signers_file", s.CRLSignersFile)
-	}
-	for i, u := range s.CRLURLs {
-		if !strings.HasPrefix(u, "https://") {
-			c.fault(fmt.Sprintf("stir.crl_urls[%d]", i), "%q does not begin with https://", u)
-		}
-	}
-}
-
-func (c checker) certificates(path string, file Path) {
-	if _, err := stir.ReadCertificates(string(file)); err != nil {
-		c.fault(path, "%v", err)
 	}
 }
 

@@ -20,6 +20,7 @@ type ANIConfig struct {
 	Areas          map[string]string `yaml:"areas"`
 	Narrow         NarrowConfig      `yaml:"narrow"`
 	Caps           CapsConfig        `yaml:"caps"`
+	Sign           SignConfig        `yaml:"sign"`
 	ScreeningQueue call.QueueID      `yaml:"screening_queue"` // takes the calls of screened callers; none: they wait as others
 }
 
@@ -42,14 +43,6 @@ type PartnerConfig struct {
 	Name  string         `yaml:"name"` // as agents know them
 	URI   string         `yaml:"uri"`
 	Trunk call.TrunkID   `yaml:"trunk"`
-}
-
-// STIRConfig says whose signatures on callers' numbers are believed (docs/stir.md). Without roots none is checked.
-type STIRConfig struct {
-	RootsFile      Path     `yaml:"roots_file"` // PEM
-	CRLFiles       []Path   `yaml:"crl_files"`
-	CRLURLs        []string `yaml:"crl_urls"`
-	CRLSignersFile Path     `yaml:"crl_signers_file"` // PEM: who may sign lists, besides the roots
 }
 
 // LedgerConfig says who else keeps the ledger's checkpoints, besides the data directory.
