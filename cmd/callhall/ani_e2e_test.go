@@ -22,8 +22,9 @@ const (
 // bureau runs verbs against a node, as the people of its first city.
 type bureau struct {
 	*node
-	t   *testing.T
-	dir string // token files, by the name of whose they are
+	t         *testing.T
+	dir       string // token files, by the name of whose they are
+	accounted string // what the subject was told
 	// shows is set while a verb may print the number.
 	shows bool
 }
@@ -122,7 +123,42 @@ func TestPrivacyOfficeAtATerminal(t *testing.T) {
 	b.registers(dir, record.ID)
 	b.policies()
 	b.agentsOwn(record.ID)
+	b.traces(record.ID)
 	b.proves(dir)
+}
+
+// traces finds in the ledger every release about the call: what others had of it, of which the subject was told, what
+// stayed inside the engine, and what was denied, such as a reveal before the second person and one after the first.
+func (b *bureau) traces(id call.ID) {
+	t := b.t
+	t.Helper()
+	all := strings.Split(strings.TrimSpace(b.does("eve", "", "--json", "ledger", "list", "--limit", "0", "--kind", "ani.release/1", "--call", string(id))), "\n")
+	var shown, inside, denied []string
+	for _, line := range all {
+		var e console.LedgerEntry
+		must(t, json.Unmarshal([]byte(line), &e))
+		at := e.Facts["row"]
+		switch {
+		case string(e.Call) != string(id) || e.Kind != "ani.release/1":
+			t.Errorf("not asked for: %s", line)
+		case e.Facts["result"] == "DENY":
+			denied = append(denied, at)
+		case e.Facts["recipient"] == "ENG":
+			inside = append(inside, at)
+		default:
+			shown = append(shown, at)
+			if at != "D16" && !strings.Contains(b.accounted, e.Facts["release"]) { // that one came after the account
+				t.Errorf("the subject was not told of %s", line)
+			}
+		}
+	}
+	if words(shown) != "D16, D27, D08" || len(inside) == 0 || words(denied) != "D47, D37, D27, D27" {
+		t.Errorf("releases about the call by row: shown %v, inside %v, denied %v", shown, inside, denied)
+	}
+	if one := b.does("eve", "", "ledger", "list", "--limit", "1", "--call", string(id)); strings.Count(one, "\n") != 2 {
+		t.Errorf("one entry:\n%s", one)
+	}
+	b.does("eve", "", "ledger", "list", "--limit", "0", "--kind", "ani.release/1", "--call", string(id))
 }
 
 // legalProcess is a subpoena from the counter to the reveal.
@@ -190,6 +226,7 @@ func (b *bureau) account(id call.ID) {
 	out, _, code := b.try("eve", "", "ani", "account", "show", request)
 	b.shows = false
 	first, rest, _ := strings.Cut(out, "\n")
+	b.accounted = rest
 	if code != 0 || first != theNumber || !strings.Contains(rest, string(id)) || !strings.Contains(rest, "D27") || !strings.Contains(rest, "County Court") {
 		t.Errorf("the account: exit %d\n%s", code, out)
 	}

@@ -41,7 +41,22 @@ type ledgerPage struct {
 // ledgerList is callhall ledger list.
 type ledgerList struct {
 	access
-	Limit int `default:"50" help:"At most so many entries; 0 is all."`
+	Limit int    `default:"50" help:"At most so many entries; 0 is all."`
+	Call  string `placeholder:"cl_…" help:"Only entries about this call."`
+	Kind  string `placeholder:"KIND" help:"Only entries of this kind: ani.release/1, recording.played/1, …"`
+}
+
+// wants tells whether an entry is among those that were asked for.
+func (c ledgerList) wants(e console.LedgerEntry) bool {
+	return (c.Call == "" || c.Call == string(e.Call)) && (c.Kind == "" || c.Kind == e.Kind)
+}
+
+// page is how many entries to ask for when so many are shown: as many as are wanted, or many where most may not fit.
+func (c ledgerList) page(shown int) int {
+	if c.Call != "" || c.Kind != "" {
+		return pageSize
+	}
+	return nextLimit(c.Limit, shown)
 }
 
 // Run writes a table, or one JSON object a line.
@@ -59,17 +74,16 @@ func (c ledgerList) Run(ctx context.Context, term *terminal) error {
 	}
 	query := url.Values{}
 	for shown := 0; ; {
-		query.Set("limit", strconv.Itoa(nextLimit(c.Limit, shown)))
+		query.Set("limit", strconv.Itoa(c.page(shown)))
 		var page ledgerPage
 		if err := server.getJSON(ctx, "ledger", query, &page); err != nil {
 			return err
 		}
-		for _, raw := range page.Data {
-			if err := writeEntry(term, out, raw); err != nil {
-				return err
-			}
+		n, err := c.write(term, out, page.Data, shown)
+		if err != nil {
+			return err
 		}
-		shown += len(page.Data)
+		shown += n
 		if page.Next == "" || len(page.Data) == 0 || c.Limit > 0 && shown >= c.Limit {
 			return out.Flush()
 		}
@@ -77,14 +91,31 @@ func (c ledgerList) Run(ctx context.Context, term *terminal) error {
 	}
 }
 
+// write writes the entries of a page that were asked for, and returns how many there were. None is over the limit.
+func (c ledgerList) write(term *terminal, out io.Writer, page []json.RawMessage, shown int) (n int, err error) {
+	for _, raw := range page {
+		var e console.LedgerEntry
+		if err := json.Unmarshal(raw, &e); err != nil {
+			return n, fmt.Errorf("read an entry: %w", err)
+		}
+		if !c.wants(e) {
+			continue
+		}
+		if c.Limit > 0 && shown+n == c.Limit {
+			return n, nil
+		}
+		if err := writeEntry(term, out, e, raw); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
 // writeEntry writes one entry as a line of the table, or as it came.
-func writeEntry(term *terminal, out io.Writer, raw json.RawMessage) error {
+func writeEntry(term *terminal, out io.Writer, e console.LedgerEntry, raw json.RawMessage) error {
 	if term.JSON {
 		return writeRaw(term.Out, raw)
-	}
-	var e console.LedgerEntry
-	if err := json.Unmarshal(raw, &e); err != nil {
-		return fmt.Errorf("read an entry: %w", err)
 	}
 	if e.Erased {
 		_, err := fmt.Fprintf(out, "%d\t-\terased\t-\t-\t\n", e.Index)
