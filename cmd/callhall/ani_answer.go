@@ -131,7 +131,7 @@ func writeEntryOf(term *terminal, raw json.RawMessage) error {
 		if value == "" || strings.HasPrefix(f.name, "$") {
 			continue
 		}
-		if _, err := fmt.Fprintf(term.Out, "%-14s%s\n", plain(strings.ReplaceAll(f.name, "_", " ")), value); err != nil {
+		if _, err := fmt.Fprintf(term.Out, "%-15s%s\n", plain(strings.ReplaceAll(f.name, "_", " ")), value); err != nil {
 			return err
 		}
 	}

@@ -347,11 +347,11 @@ func (b *bureau) proves(dir string) {
 			t.Errorf("verify: exit %d\n%s%s", code, out, errs)
 		}
 		wantNoDigits(t, "ledger verify", out+errs)
+		t.Logf("$ callhall ledger verify\n%s", out)
 		out, errs, code = verb(t, "ledger", "verify", grown, "--since", early, "--key", k)
 		if code != 0 || !strings.Contains(out, "are a continuation of the first "+size) {
 			t.Errorf("verify the growth: exit %d\n%s%s", code, out, errs)
 		}
-		t.Log(out)
 	}
 	text, err := os.ReadFile(export)
 	must(t, err)

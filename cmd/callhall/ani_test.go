@@ -11,6 +11,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -18,6 +20,7 @@ import (
 
 	"callhall/ani"
 
+	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 )
@@ -280,5 +283,29 @@ func TestAnswersInWords(t *testing.T) {
 	golden(t, "testdata/ani/entry.txt", out.String())
 	if err := writeEntryOf(&terminal{Out: &out}, json.RawMessage(`[1]`)); err == nil {
 		t.Error("a list is taken for an entry")
+	}
+}
+
+// pageVerb finds the verbs that the page of the privacy officer has: callhall ani consent add, `ani consent add`.
+var pageVerb = regexp.MustCompile("(?:callhall |`)((?:ani|ledger)(?: [a-z]+)+)")
+
+// TestThePageNamesVerbs: every verb on the page is one.
+func TestThePageNamesVerbs(t *testing.T) {
+	parser, err := kong.New(&cli{}, kong.Name("callhall"))
+	must(t, err)
+	var verbs []string
+	for _, leaf := range parser.Model.Leaves(true) {
+		path, _, _ := strings.Cut(leaf.Path(), " (") // without other names
+		verbs = append(verbs, strings.TrimPrefix(path, "callhall "))
+	}
+	found := pageVerb.FindAllStringSubmatch(readFile(t, "../../docs/caller-numbers.md"), -1)
+	if len(found) < 30 {
+		t.Fatalf("the page has %d verbs", len(found))
+	}
+	for _, match := range found {
+		known := slices.ContainsFunc(verbs, func(v string) bool { return match[1] == v || strings.HasPrefix(match[1], v+" ") })
+		if !known {
+			t.Errorf("the page has %q, which is no verb", match[1])
+		}
 	}
 }
