@@ -1,7 +1,9 @@
 // Package console is the second edge: the HTTP API over which people and programs of a city see its calls, and the
 // page that says where it is. Every request goes through one gate (gate.go), which asks one table (roles.go) whether
-// this token may do this; a token belongs to one city, and the API takes the city from nowhere else. No answer holds a
-// caller's number. The admin listener, for the operator's machines alone, has health, metrics and profiles.
+// this token may do this; a token belongs to one city, and the API takes the city from nowhere else. A number that is
+// sent is sealed while it is read (ani.Entered); one that is answered comes out of the privacy office (office.go and what
+// stands on it), once, to whom it was released. The admin listener, for the operator's machines alone, has health,
+// metrics and profiles.
 package console
 
 import (

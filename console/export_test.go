@@ -22,3 +22,6 @@ func ProblemNames() []string {
 	}
 	return names
 }
+
+// Sentence is what is said of a value in the words of another's code.
+func Sentence(message string) string { return sentence(message) }

@@ -3,10 +3,15 @@ package console_test
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"callhall/ani"
 	"callhall/call"
 	"callhall/console"
 )
@@ -192,4 +197,75 @@ func TestASubjectIsAnsweredOnce(t *testing.T) {
 		t.Error("not refused")
 	}
 	o.silent(asked, o.ask(dana, "GET", "/api/v1/accounting", "").Body.String())
+}
+
+// A number that somebody types where none belongs comes up in no answer, no log and no leaf, whether or not the ledger is
+// there to take one.
+func TestANumberInAnyOtherFieldStaysOut(t *testing.T) {
+	for _, fault := range []error{nil, errInside} {
+		o := newOffice(t, nil)
+		live := string(o.caller("demo", "ana"))
+		tokens := make([]string, len(console.Roles()))
+		for i, role := range console.Roles() {
+			tokens[i] = o.token("demo", role)
+		}
+		o.behind.noLeaf = fault
+		for route, want := range expected {
+			var fields map[string]any
+			if want.body == "" || strings.Contains(route, "/agents/") {
+				continue
+			}
+			if err := json.Unmarshal([]byte(want.body), &fields); err != nil {
+				t.Fatal(err)
+			}
+			for field := range fields {
+				if field == "number" {
+					continue
+				}
+				bad := maps.Clone(fields)
+				for _, value := range []any{"+1 212 555 0142", "2125550142", []string{"212 555 0142"}, map[string]string{"evidence": "212.555.0142"},
+					[]map[string]string{{"kind": "document", "evidence": "212.555.0142"}, {"kind": "letter", "evidence": "P-2"}}} {
+					bad[field] = value
+					body, err := json.Marshal(bad)
+					if err != nil {
+						t.Fatal(err)
+					}
+					target := strings.NewReplacer("CALL", live, "cl"+nowhere, live).Replace(want.target)
+					w := o.ask(tokens[strings.IndexByte(want.may, 'y')], "POST", target, string(body), "Idempotency-Key", "2125550142")
+					if w.Code >= 500 && fault == nil {
+						t.Errorf("%s with %s in %s: %d %s", route, value, field, w.Code, w.Body)
+					}
+					o.silent(w.Body.String())
+				}
+			}
+		}
+		w := httptest.NewRecorder()
+		o.AdminHandler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		o.silent(fmt.Sprintf("%+v", o.behind.leaves), w.Body.String())
+	}
+}
+
+// A city's cap on reveals is told as what it is.
+func TestACapIsTold(t *testing.T) {
+	o := newOffice(t, nil)
+	ana := o.of("demo", console.RoleAgent, "ana")
+	for range ani.DefaultCaps.PerActor {
+		o.post(ana, "/api/v1/ani-releases/"+granted(o, ana)+"/reveal", "", http.StatusOK)
+	}
+	if p := o.post(ana, "/api/v1/ani-releases/"+granted(o, ana)+"/reveal", "", http.StatusTooManyRequests); !strings.Contains(p, "as many numbers were revealed") {
+		t.Errorf("%s", p)
+	}
+}
+
+// Decoders say what they could not read. What they quote is not passed on, and what they only name is.
+func TestWhatADecoderQuotesIsNotPassedOn(t *testing.T) {
+	for message, want := range map[string]string{
+		"json: cannot unmarshal number 12125550142 into Go value": "is not valid",
+		"unexpected 212 555 0142 here":                            "is not valid",
+		"expected length <= 64":                                   "expected length <= 64",
+	} {
+		if got := console.Sentence(message); got != want {
+			t.Errorf("%s: %s", message, got)
+		}
+	}
 }

@@ -143,6 +143,7 @@ var faults = []struct {
 	err   error
 	fault Fault
 }{
+	{ani.ErrNotPermitted, Fault{Message: "it is not for this person, or not as it was asked"}},
 	{ani.ErrSecondPerson, Fault{Message: "another person than the one who began it must do this"}},
 	{ani.ErrState, Fault{Message: "it is past that: look at its state"}},
 	{ani.ErrConflict, Fault{Message: "somebody else has just changed it: read it again"}},
