@@ -63,16 +63,19 @@ type notice struct {
 	tellSubject bool
 }
 
-// notify tells the owner, once of each thing.
+// notify tells the owner, once of each thing, and the log that there is a notice.
 func (o *Office) notify(ctx context.Context, city call.CityID, n notice, by Person) error {
 	now := o.now()
 	k := kept[noticeBody]{
 		Entry: Entry{City: city, ID: derivedID("ntc", string(city), string(n.about), n.ref), Call: n.call, State: noticeNew, At: now, DueAt: now.Add(keepAccount)},
 		Body:  noticeBody{origin: origin{By: o.sign(by)}, About: n.about, Ref: n.ref, Row: n.row, TellSubject: n.tellSubject}}
-	_, err := enter(ctx, o, o.notices, k, KindNotice, by, map[string]string{"entry": k.ID, "act": "written", "about": string(n.about),
+	entered, err := enter(ctx, o, o.notices, k, KindNotice, by, map[string]string{"entry": k.ID, "act": "written", "about": string(n.about),
 		"ref": n.ref, "row": n.row, "tell_subject": either(n.tellSubject, "yes", "no")})
 	if err != nil {
 		return fmt.Errorf("notice to the owner: %w", err)
+	}
+	if entered.At.Equal(now) { // and not told before
+		o.cfg.Log.Warn("the owner of a city's numbers is to be told: the notice waits to be acknowledged", "city", city, "notice", k.ID, "about", n.about, "row", n.row)
 	}
 	return nil
 }

@@ -108,6 +108,9 @@ func (a *app) tell(out io.Writer) {
 			line("number", "%s: %s (%s) -> %s", city.ID, n.Number, n.Language, n.Queue)
 		}
 		line("agents", "%s: %s", city.ID, city.agentNames())
+		if city.ANI.Owner != "" {
+			line("owner", "%s: %s answers for callers' numbers", city.ID, city.ANI.Owner)
+		}
 	}
 	if a.cfg.Development {
 		line("try", "callhall call%s             place a call from a second terminal", unless(" --server ", a.sipHost("udp"), defaultServer))
