@@ -124,8 +124,8 @@ func NewBilling(v *Vault, cfg BillingConfig) (*Billing, error) {
 
 func (c CityBilling) check() error {
 	switch {
-	case !tariffName.MatchString(c.Tariff) || !plainCase(c.Tariff):
-		return fmt.Errorf("%w: its name has lower-case letters, dashes and at most six digits", errTariff)
+	case CheckTariff(c.Tariff) != nil:
+		return CheckTariff(c.Tariff)
 	case len(c.Carriers) == 0:
 		return fmt.Errorf("%w: no carrier is named", errTariff)
 	case c.Every < 0 || c.Calls < 0 || c.Calls > MaxBatch:
@@ -133,6 +133,14 @@ func (c CityBilling) check() error {
 	default:
 		return nil
 	}
+}
+
+// CheckTariff tells what is wrong with the name of a tariff: it stands in leaves and batches.
+func CheckTariff(name string) error {
+	if !tariffName.MatchString(name) || !plainCase(name) {
+		return fmt.Errorf("%w: its name has lower-case letters, dashes and at most six digits", errTariff)
+	}
+	return nil
 }
 
 func (c CityBilling) filled() CityBilling {

@@ -162,6 +162,7 @@ func (c *Console) officeRoutes(api huma.API) {
 	c.policyRoutes(api)
 	c.accountRoutes(api)
 	c.noticeRoutes(api)
+	c.billingRoutes(api)
 	c.transferRoutes(api)
 	c.handleRoutes(api)
 }

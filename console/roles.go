@@ -65,6 +65,8 @@ const (
 	SetNotices      Permission = "notices.write"
 	SeeRecalls      Permission = "recalls.read"
 	SetRecalls      Permission = "recalls.write"
+	SeeBilling      Permission = "billing.read"
+	ProveBilling    Permission = "billing.prove"
 	SeePartners     Permission = "partners.read"
 	TransferCalls   Permission = "calls.transfer"
 	CallBack        Permission = "calls.callback"
@@ -158,6 +160,8 @@ var table = []rule{
 	{route: "POST /api/v1/owner-notices/{id}/acknowledge", permission: SetNotices, reach: [5]Reach{none, none, city, none, none}},
 	{route: "GET /api/v1/recalls", permission: SeeRecalls, reach: [5]Reach{none, none, city, city, none}},
 	{route: "POST /api/v1/recalls/{id}/delivered", permission: SetRecalls, reach: [5]Reach{none, none, city, city, none}},
+	{route: "GET /api/v1/billing/batches", permission: SeeBilling, reach: [5]Reach{none, city, city, city, none}},
+	{route: "GET /api/v1/calls/{id}/billing-proof", permission: ProveBilling, reach: [5]Reach{none, city, city, city, none}, secured: true},
 	{route: "GET /api/v1/partners", permission: SeePartners, reach: [5]Reach{city, city, none, none, none}},
 	{route: "POST /api/v1/calls/{id}/transfers", permission: TransferCalls, reach: [5]Reach{own, city, none, none, none}},
 	{route: "DELETE /api/v1/calls/{id}/transfers", permission: TransferCalls, reach: [5]Reach{own, city, none, none, none}},

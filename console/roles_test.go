@@ -96,6 +96,8 @@ var expected = map[string]expectation{
 	"POST /api/v1/owner-notices/{id}/acknowledge": {"/api/v1/owner-notices/ntc" + nowhere + "/acknowledge", "", "nnynn", 404},
 	"GET /api/v1/recalls":                         {"/api/v1/recalls", "", "nnyyn", 0},
 	"POST /api/v1/recalls/{id}/delivered":         {"/api/v1/recalls/rcl" + nowhere + "/delivered", "", "nnyyn", 404},
+	"GET /api/v1/billing/batches":                 {"/api/v1/billing/batches", "", "nyyyn", 0},
+	"GET /api/v1/calls/{id}/billing-proof":        {"/api/v1/calls/cl" + nowhere + "/billing-proof", "", "nyyyn", 404},
 	"GET /api/v1/partners":                        {"/api/v1/partners", "", "yynnn", 0},
 	"POST /api/v1/calls/{id}/transfers":           {"/api/v1/calls/cl" + nowhere + "/transfers", `{"to":"water"}`, "yynnn", 404},
 	"DELETE /api/v1/calls/{id}/transfers":         {"/api/v1/calls/cl" + nowhere + "/transfers", "", "yynnn", 404},

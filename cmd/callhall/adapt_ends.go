@@ -13,12 +13,14 @@ import (
 )
 
 // farewells keeps records and, when it has one, does what the call's end means for its caller's number: whoever was cut
-// off by us is remembered for half an hour, so that they find their place again (D48), and a handle that has served dies.
+// off by us is remembered for half an hour, so that they find their place again (D48), and a handle that has served dies. Where the city
+// has a tariff the call is charged for (D05).
 type farewells struct {
 	call.Records
-	vault  *ani.Vault
-	office *ani.Office
-	log    *slog.Logger
+	vault   *ani.Vault
+	office  *ani.Office
+	billing *ani.Billing
+	log     *slog.Logger
 
 	mu      sync.Mutex
 	reached map[call.ID]string // handles by which callers were reached, of calls that go on
@@ -26,6 +28,7 @@ type farewells struct {
 
 // Close implements call.Records.
 func (f *farewells) Close(ctx context.Context, r call.Record) error {
+	f.charge(ctx, r) // before: a crash in between leaves the call open, and the next start charges for it
 	err := f.Records.Close(ctx, r)
 	f.cutOff(ctx, r)
 	f.served(ctx, r)
@@ -49,6 +52,24 @@ func (f *farewells) cutOff(ctx context.Context, records ...call.Record) {
 		}
 		if err := f.vault.Dropped(ctx, r.City, r.ID, r.ArrivedAt); err != nil {
 			f.log.Error("a caller who was cut off is not remembered: they wait anew when they call again", "call", r.ID, "err", err)
+		}
+	}
+}
+
+// chargeFor bounds how long a record waits for the charges; what fails is tried again beside the calls.
+const chargeFor = 2 * time.Second
+
+// charge charges for calls that people made, from our answer to the end.
+func (f *farewells) charge(ctx context.Context, records ...call.Record) {
+	ctx, cancel := context.WithTimeout(ctx, chargeFor)
+	defer cancel()
+	for _, r := range records {
+		if r.Direction == call.DirectionOut {
+			continue
+		}
+		c := ani.Charge{City: r.City, Call: r.ID, Trunk: r.Trunk, Began: r.AnsweredAt, Ended: r.EndedAt}
+		if err := f.billing.Charge(ctx, c); err != nil {
+			f.log.Error("a call is not charged for yet; tried again in a minute", "call", r.ID, "err", err)
 		}
 	}
 }

@@ -13,11 +13,13 @@ import (
 // vaultConfig is what the cities have chosen for callers' numbers.
 func vaultConfig(cfg Config) ani.Config {
 	c := ani.Config{Keep: map[call.CityID]time.Duration{}, Profiles: map[call.CityID]ani.Profile{},
-		Narrow: map[call.CityID]ani.Narrowing{}, Areas: map[call.CityID]map[string]string{}}
+		Narrow: map[call.CityID]ani.Narrowing{}, Areas: map[call.CityID]map[string]string{},
+		Tariffs: map[call.CityID]bool{}}
 	for _, city := range cfg.Cities {
 		c.Cities = append(c.Cities, city.ID)
 		c.Keep[city.ID] = city.ANI.Retention
 		c.Areas[city.ID] = city.ANI.Areas
+		c.Tariffs[city.ID] = city.Billing.Tariff != ""
 		c.Narrow[city.ID] = ani.Narrowing{Purposes: city.ANI.Narrow.Purposes, Recipients: city.ANI.Narrow.Recipients}
 		if p := city.ANI.Profile; p != "" {
 			c.Profiles[city.ID] = ani.Profile(p)

@@ -42,6 +42,7 @@ type app struct {
 	ledger     *ledger.Ledger
 	vault      *ani.Vault
 	office     *ani.Office
+	billing    *ani.Billing
 	recordings *recording.Service
 	cdr        *cdr.Service
 	farewells  *farewells
@@ -76,6 +77,7 @@ func openApp(ctx context.Context, cfg Config, log *slog.Logger, clock recording.
 		{"ledger", a.openLedger},
 		{"callers' numbers", a.openVault},
 		{"privacy office", a.openOffice},
+		{"billing", a.openBilling},
 		{"recordings", a.openRecordings},
 		{"call records", a.openRecords},
 		{"routing", a.openRouting},
@@ -216,7 +218,7 @@ func (a *app) openRecords(ctx context.Context) error {
 	}
 	a.onClose(a.cdr.Shut)
 	a.beside(a.cdr.Run)
-	a.farewells = &farewells{Records: a.cdr, vault: a.vault, office: a.office, log: a.log, reached: map[call.ID]string{}}
+	a.farewells = &farewells{Records: a.cdr, vault: a.vault, office: a.office, billing: a.billing, log: a.log, reached: map[call.ID]string{}}
 	return a.closeLost(ctx)
 }
 
@@ -246,6 +248,7 @@ func (a *app) closeLost(ctx context.Context) error {
 		return fmt.Errorf("close the calls of the last run: %w", err)
 	}
 	a.farewells.cutOff(ctx, lost...)
+	a.farewells.charge(ctx, lost...)
 	if len(lost) > 0 {
 		a.log.Warn("calls of the last run ended with it", "calls", len(lost), "recordings", len(recovered))
 	}

@@ -93,6 +93,7 @@ type CityConfig struct {
 	CallbackTrunk call.TrunkID    `yaml:"callback_trunk"`
 	Partners      []PartnerConfig `yaml:"partners"`
 	ANI           ANIConfig       `yaml:"ani"`
+	Billing       BillingConfig   `yaml:"billing"`
 	Recording     RecordingConfig `yaml:"recording"`
 }
 
@@ -196,6 +197,7 @@ func Load(path string, env []string, flags ...Setting) (Config, []Fault) {
 		cfg.placeSecrets()
 	}
 	cfg.placeStores()
+	cfg.placeBatches()
 	check(d, cfg)
 	return cfg, d.sorted()
 }
@@ -251,6 +253,7 @@ func (c *CityConfig) setDefaults() {
 	c.TimeZone = "UTC"
 	c.MaxCall = 4 * time.Hour
 	c.ANI = ANIConfig{Retention: keepFor, Caps: CapsConfig{AgentReveals: ani.DefaultCaps.PerActor, CityReveals: ani.DefaultCaps.PerCity}}
+	c.Billing = BillingConfig{Every: ani.BillEvery, Calls: ani.MaxBatch}
 	c.Recording = RecordingConfig{
 		Mode:   RecordAlways,
 		Store:  StoreConfig{Kind: StoreDir, S3: s3Defaults()},

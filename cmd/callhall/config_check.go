@@ -30,6 +30,7 @@ func check(d *decoder, cfg Config) {
 	for i, city := range cfg.Cities {
 		c.city(cfg, fmt.Sprintf("cities[%d]", i), city)
 	}
+	c.batchPlaces(cfg.Cities)
 	c.notices(cfg)
 	c.stir(cfg.STIR)
 	c.ledger(cfg)

@@ -19,6 +19,7 @@ func (c checker) city(cfg Config, path string, city CityConfig) {
 	c.cityAgents(cfg, path, city)
 	c.ani(cfg, path, city)
 	c.outward(path, city)
+	c.billing(path, city)
 	c.between(path+".max_call", city.MaxCall, time.Minute, 4*time.Hour)
 	c.waits(path, city)
 	c.recording(path+".recording", city.Recording)

@@ -113,6 +113,16 @@ func TestGood(t *testing.T) {
 	equal(t, "s3.region by default", city.Recording.Store.S3.Region, "us-east-1")
 	equal(t, "the second city's queue", cfg.Cities[1].Queues[0].Ring, 15*time.Second)
 	equal(t, "the second city's store", cfg.Cities[1].Recording.Store.Dir, Path(filepath.Join("data", "rec", "shelbyville")))
+	equal(t, "billing.every", city.Billing.Every, 12*time.Hour)
+	equal(t, "billing.dir by default", city.Billing.Carriers[0].Dir, Path(filepath.Join("data", "billing", "springfield", "carrier-a")))
+	equal(t, "billing.dir", city.Billing.Carriers[1].Dir, "/srv/carrier-b")
+	equal(t, "billing.calls by default", cfg.Cities[1].Billing.Calls, ani.MaxBatch)
+	if b, err := billingOf(cfg); err != nil || len(b.Cities) != 1 || len(b.Cities["springfield"].Carriers) != 2 || b.Cities["springfield"].Calls != 500 {
+		t.Errorf("billing is %+v, %v", b, err)
+	}
+	if !vaultConfig(cfg).Tariffs["springfield"] || vaultConfig(cfg).Tariffs["shelbyville"] {
+		t.Error("the wrong cities charge for calls")
+	}
 	if got := city.Numbers[0].Over(city); !reflect.DeepEqual(got, []call.TrunkID{"carrier-a", "carrier-b"}) {
 		t.Errorf("311 comes over %v, want both trunks", got)
 	}
