@@ -118,7 +118,8 @@ func (o *office) privacyOffice(db *sqldb.DB, log *slog.Logger) *ani.Office {
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	o.vault, err = ani.NewVault(store, o.behind, ani.KeyDir(filepath.Join(o.dir, "keys")), ani.Config{Log: log, Now: func() time.Time { return o.now }})
+	o.vault, err = ani.NewVault(store, o.behind, ani.KeyDir(filepath.Join(o.dir, "keys")), ani.Config{Log: log, Now: func() time.Time { return o.now },
+		Tariffs: map[call.CityID]bool{"demo": true}})
 	if err != nil {
 		o.t.Fatal(err)
 	}
