@@ -34,7 +34,7 @@ func bureauOf(t *testing.T, n *node) *bureau {
 	t.Helper()
 	b := &bureau{node: n, t: t, dir: t.TempDir()}
 	for name, token := range map[string]console.Token{"eve": {Role: console.RolePrivacy}, "rosa": {Role: console.RoleRecords},
-		"sam": {Role: console.RoleSupervisor}, "ada": {Role: console.RoleAgent, Agent: "aspen-1"}} {
+		"sam": {Role: console.RoleSupervisor}, "ada": {Role: console.RoleAgent, Agent: "aspen-1"}, "bo": {Role: console.RoleAgent, Agent: "aspen-2"}} {
 		token.City, token.Name, token.ExpiresAt = "aspen", name, time.Now().Add(time.Hour)
 		secret, _, err := n.tokens.Issue(t.Context(), token)
 		must(t, err)
@@ -324,6 +324,36 @@ func (b *bureau) agentsOwn(id call.ID) {
 	b.refused("ada", "", "404", "ani", "handle", "dial", "hdl_"+strings.Repeat("a", 26))
 	b.refused("ada", "", "the server answered 4", "ani", "consent", "spoken", string(id), "--purpose", "completion-transfer", "--recipient", "CITY")
 	b.refused("sam", "", "403", "ani", "handle", "give", string(id))
+}
+
+// TestAgentAtATerminal: on a live call, the agent who has it enters what the caller says and gets a handle; another agent
+// gets neither.
+func TestAgentAtATerminal(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig(t, t.TempDir())
+	cfg.placeStores()
+	b := bureauOf(t, openNode(t, cfg, nil).run())
+	s := b.stage(t)
+	defer s.clear()
+	s.agent("aspen-1", answers())
+	caller := s.dial("311")
+	caller.served()
+	id := string(caller.id)
+	word, state := b.enters("ada", "", "ani", "consent", "spoken", id, "--purpose", "completion-dropped", "--recipient", "AGT")
+	wants(t, "the caller's word", state, "active")
+	b.refused("bo", "", "403", "ani", "consent", "spoken", id, "--purpose", "completion-dropped", "--recipient", "AGT")
+	_, state = b.enters("ada", "", "ani", "consent", "withdraw", word)
+	wants(t, "the caller's word", state, "withdrawn")
+	given := b.does("ada", "", "ani", "handle", "give", id)
+	if !strings.Contains(given, "hdl_") || !strings.Contains(given, id) {
+		t.Errorf("the handle:\n%s", given)
+	}
+	b.refused("bo", "", "the server answered 4", "ani", "handle", "give", id)
+	handle := given[strings.Index(given, "hdl_"):][:30]
+	b.refused("ada", "", "409", "ani", "handle", "dial", handle) // the call goes on
+	b.refused("ada", "", "422", "ani", "transfer", "start", id, "--to", "nobody")
+	b.refused("bo", "", "the server answered 4", "ani", "transfer", "cancel", id)
+	caller.hangUp()
 }
 
 // proves exports the ledger and verifies it with the key from before all this.
