@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -78,6 +79,8 @@ type server struct {
 	sip     string // host:port, UDP and TCP
 	http    string // http://host:port
 	admin   string
+	as      []string // makes serve run as another user
+	env     []string // of serve, besides the test's own
 	cmd     *exec.Cmd
 	exited  chan error
 	tokens  map[string]string
@@ -109,23 +112,19 @@ var testAgents = []string{"1001", "1002", "1003"}
 // newServer writes the configuration of a city, with further settings of sip, and starts callhall on it.
 func newServer(t *testing.T, settings ...string) *server {
 	t.Helper()
-	dir := t.TempDir()
-	s := &server{t: t, dir: dir, sip: freeAddr(t), http: "http://" + freeAddr(t), admin: "http://" + freeAddr(t)}
-	must(t, os.Mkdir(filepath.Join(dir, "secrets"), 0o700))
+	s := prepare(t, testAgents...)
+	s.configure(oneCity(), append([]string{"silence: 10s"}, settings...)...)
+	s.start()
+	return s
+}
+
+// oneCity is a city whose agents all take from one queue.
+func oneCity() string {
 	var agents strings.Builder
 	for _, a := range testAgents {
-		must(t, os.WriteFile(filepath.Join(dir, "secrets", a), []byte("secret-"+a+"\n"), 0o600))
 		fmt.Fprintf(&agents, "      - {id: %q, password_file: secrets/%s, queues: [general]}\n", a, a)
 	}
-	must(t, os.WriteFile(filepath.Join(dir, "callhall.yaml"), fmt.Appendf(nil, `
-data_dir: data
-http: {listen: %q}
-admin: {listen: %q}
-sip: {listen: ["udp://%s", "tcp://%s"], realm: callhall, silence: 10s%s}
-rtp: {listen: 127.0.0.1, ports: %s, deaf: 1s}
-log: {level: debug, format: json}
-drain_timeout: 2s
-cities:
+	return `cities:
   - id: demo
     name: Demo City
     ani: {owner: Privacy Officer}
@@ -133,17 +132,46 @@ cities:
     numbers: [{number: "311", queue: general, language: en}, {number: "+12125550100", queue: general, language: es}]
     queues: [{id: general, ring: 4s, wrap_up: 1s}]
     agents:
-%s`, strings.TrimPrefix(s.http, "http://"), strings.TrimPrefix(s.admin, "http://"), s.sip, s.sip, strings.Join(append([]string{""}, settings...), ", "), freePorts(t), agents.String()), 0o600))
-	s.start()
+` + agents.String()
+}
+
+// prepare makes the directory of a server, with its agents' passwords, and finds its addresses.
+func prepare(t *testing.T, agents ...string) *server {
+	t.Helper()
+	s := &server{t: t, dir: t.TempDir(), sip: freeAddr(t), http: "http://" + freeAddr(t), admin: "http://" + freeAddr(t)}
+	must(t, os.Mkdir(filepath.Join(s.dir, "secrets"), 0o700))
+	for _, a := range agents {
+		s.secret(a, "secret-"+a)
+	}
 	return s
+}
+
+// secret writes a secret's file.
+func (s *server) secret(name, value string) {
+	s.t.Helper()
+	must(s.t, os.WriteFile(filepath.Join(s.dir, "secrets", name), []byte(value+"\n"), 0o600))
+}
+
+// configure writes the configuration of these cities, with further settings of sip.
+func (s *server) configure(cities string, settings ...string) {
+	s.t.Helper()
+	must(s.t, os.WriteFile(filepath.Join(s.dir, "callhall.yaml"), fmt.Appendf(nil, `
+data_dir: data
+http: {listen: %q}
+admin: {listen: %q}
+sip: {listen: ["udp://%s", "tcp://%s"], realm: callhall%s}
+rtp: {listen: 127.0.0.1, ports: %s, deaf: 1s}
+log: {level: debug, format: json}
+drain_timeout: 2s
+%s`, strings.TrimPrefix(s.http, "http://"), strings.TrimPrefix(s.admin, "http://"), s.sip, s.sip, strings.Join(append([]string{""}, settings...), ", "), freePorts(s.t), cities), 0o600))
 }
 
 // start runs the server until the test ends, and waits until it says that it is ready.
 func (s *server) start() {
 	s.t.Helper()
-	s.cmd = exec.Command(built(s.t), "serve", "--config", filepath.Join(s.dir, "callhall.yaml"), "--self-test=off")
+	s.cmd = command(s.as, built(s.t), "serve", "--config", filepath.Join(s.dir, "callhall.yaml"), "--self-test=off")
 	s.cmd.Stderr = &s.logged
-	s.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66")
+	s.cmd.Env = append(append(os.Environ(), "GORACE=halt_on_error=1 exitcode=66"), s.env...)
 	out, err := s.cmd.StdoutPipe()
 	must(s.t, err)
 	must(s.t, s.cmd.Start())
@@ -211,38 +239,94 @@ func (s *server) run(ctx context.Context, args ...string) (stdout string, err er
 	return out.String(), err
 }
 
-// token is an API token of that role, made when it is first asked for.
-func (s *server) token(role string) string {
+// token is an API token of that role in the city demo, made when it is first asked for.
+func (s *server) token(role string) string { return s.tokenOf("demo", role, "") }
+
+// tokenOf is a token of somebody with that role in that city; agent is who they are where the role is agent.
+func (s *server) tokenOf(city, role, agent string) string {
 	s.t.Helper()
-	if secret, ok := s.tokens[role]; ok {
+	name := strings.TrimSuffix("test-"+city+"-"+role+"-"+agent, "-")
+	if secret, ok := s.tokens[name]; ok {
 		return secret
 	}
-	out, err := s.run(s.t.Context(), "--config", "callhall.yaml", "--json", "user", "add", "test-"+role, "--role", role, "--city", "demo")
+	args := []string{"--config", "callhall.yaml", "--json", "user", "add", name, "--role", role, "--city", city}
+	if agent != "" {
+		args = append(args, "--agent", agent)
+	}
+	out, err := s.run(s.t.Context(), args...)
 	must(s.t, err)
 	var user struct{ Token string }
 	must(s.t, json.Unmarshal([]byte(out), &user))
 	if s.tokens == nil {
 		s.tokens = map[string]string{}
 	}
-	s.tokens[role] = user.Token
+	s.tokens[name] = user.Token
 	return user.Token
 }
 
 // get reads one path of the API.
 func (s *server) get(token, path string, header ...string) (int, http.Header, []byte) {
 	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), "GET", s.http+path, nil)
-	must(s.t, err)
-	req.Header.Set("Authorization", "Bearer "+token)
-	for i := 0; i+1 < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
+	return s.ask("GET", token, path, "", header...)
+}
+
+// ask makes one request, again where the token has used up its rate.
+func (s *server) ask(method, token, path, body string, header ...string) (code int, got http.Header, answer []byte) {
+	s.t.Helper()
+	within(s.t, 30*time.Second, func() error {
+		req, err := http.NewRequestWithContext(s.t.Context(), method, s.http+path, strings.NewReader(body))
+		must(s.t, err)
+		if token != "" {
+			req.Header.Set("Authorization", "Bearer "+token)
+		}
+		if body != "" {
+			req.Header.Set("Content-Type", "application/json")
+		}
+		for i := 0; i+1 < len(header); i += 2 {
+			req.Header.Set(header[i], header[i+1])
+		}
+		resp, err := http.DefaultClient.Do(req)
+		must(s.t, err)
+		defer resp.Body.Close()
+		answer, err = io.ReadAll(resp.Body)
+		must(s.t, err)
+		if code, got = resp.StatusCode, resp.Header; code == http.StatusTooManyRequests {
+			return errors.New("429")
+		}
+		return nil
+	})
+	return code, got, answer
+}
+
+// post asks for something and wants that status; into, if not nil, takes the answer.
+func (s *server) post(token, path, body string, want int, into any) {
+	s.t.Helper()
+	code, _, answer := s.ask("POST", token, path, body)
+	if code != want {
+		s.t.Fatalf("POST %s: %d, want %d: %s", path, code, want, answer)
 	}
-	resp, err := http.DefaultClient.Do(req)
-	must(s.t, err)
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	must(s.t, err)
-	return resp.StatusCode, resp.Header, body
+	if into != nil {
+		must(s.t, json.Unmarshal(answer, into))
+	}
+}
+
+// route is one operation of the API as it describes itself, so that no test can forget a new one.
+type route struct{ method, path string }
+
+func (s *server) routes() (routes []route) {
+	s.t.Helper()
+	var api struct{ Paths map[string]map[string]any }
+	_, _, text := s.get("", "/openapi.json")
+	must(s.t, json.Unmarshal(text, &api))
+	for path, methods := range api.Paths {
+		for method := range methods {
+			routes = append(routes, route{strings.ToUpper(method), path})
+		}
+	}
+	if len(routes) < 60 {
+		s.t.Fatalf("only %d routes are described", len(routes))
+	}
+	return routes
 }
 
 // record is what these tests read of a call record.
@@ -325,10 +409,13 @@ func freeAddr(t *testing.T) string {
 	return ""
 }
 
+// portRanges counts the ranges given away, so that servers side by side get different ones.
+var portRanges atomic.Int32
+
 // freePorts is a range of 200 ports for sound, of which the first is free.
 func freePorts(t *testing.T) string {
 	t.Helper()
-	for first := 20000; first < 60000; first += 200 {
+	for first := 20000 + 200*int(portRanges.Add(1)); first < 60000; first = 20000 + 200*int(portRanges.Add(1)) {
 		c, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", first))
 		if err == nil {
 			c.Close()
