@@ -364,6 +364,10 @@ func TestNothingIsSentWithoutItsLeaf(t *testing.T) {
 	f.book.broken = errors.New("ledger away")
 	_, err := f.Bill(t.Context(), city)
 	fails(t, "bill without a ledger", err, f.book.broken)
+	f.book.unread = errors.New("ledger not to be read")
+	_, err = f.Bill(t.Context(), city)
+	fails(t, "bill when nobody knows whether there is a leaf", err, f.book.unread)
+	f.book.unread = nil
 	if f.a.tries != 0 {
 		t.Error("the carrier was sent a batch that has no leaf")
 	}
@@ -622,6 +626,8 @@ func TestCheckBatchRefuses(t *testing.T) {
 		"a call twice":   lines[0] + lines[1] + lines[1],
 		"another order":  lines[0] + lines[2] + lines[1],
 		"another number": strings.Replace(text, "5550142", "5550143", 1),
+		"another hash":   strings.Replace(text, `"hash":"`, `"hash":"0`, 1),
+		"another count":  strings.Replace(text, `"calls":2`, `"calls":3`, 1),
 		"no JSON":        lines[0] + lines[1] + "{+1 212 555 0142",
 	} {
 		_, err := ani.CheckBatch(strings.NewReader(bad))

@@ -25,7 +25,8 @@ import (
 type book struct {
 	mu     sync.Mutex
 	leaves map[call.CityID][]call.Leaf
-	broken error
+	broken error // of Append
+	unread error // of written
 }
 
 func (b *book) Append(_ context.Context, city call.CityID, leaf call.Leaf) error {
@@ -52,7 +53,7 @@ func (b *book) written(_ context.Context, city call.CityID, since time.Time, ids
 			}
 		}
 	}
-	return there, b.broken
+	return there, b.unread
 }
 
 // take returns the city's leaves since the last take.

@@ -13,5 +13,6 @@ type aniCmd struct {
 	Transfer  aniTransferCmd  `cmd:"" help:"Carry a call on to a partner; for agents."`
 	Notices   aniNoticesCmd   `cmd:"" help:"What the city's owner is told of."`
 	Recalls   aniRecallsCmd   `cmd:"" help:"Recipients who must no longer use a number."`
+	Billing   aniBillingCmd   `cmd:"" help:"What was charged for and sent to carriers."`
 	Policy    aniPolicyCmd    `cmd:"" help:"Read the terms, and ask what they decide. explain and table need no server."`
 }

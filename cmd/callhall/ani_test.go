@@ -105,6 +105,8 @@ var aniRequests = []struct {
 	{[]string{"transfer", "cancel", callA}, request{"DELETE /api/v1/calls/" + callA + "/transfers", nil}},
 	{[]string{"policy", "propose", "nyc-3.3"}, request{"POST /api/v1/policy/proposals", map[string]any{"profile": "nyc-3.3"}}},
 	{[]string{"recalls", "delivered", "rcl" + aniA}, request{"POST /api/v1/recalls/rcl" + aniA + "/delivered", nil}},
+	{[]string{"billing", "list", "--limit", "3"}, request{"GET /api/v1/billing/batches?limit=3", nil}},
+	{[]string{"billing", "proof", callA}, request{"GET /api/v1/calls/" + callA + "/billing-proof", nil}},
 	{[]string{"release", "list", "--state", "pending", "--limit", "7"}, request{"GET /api/v1/ani-releases?limit=7&state=pending", nil}},
 }
 
@@ -152,6 +154,8 @@ func TestAniRefusals(t *testing.T) {
 		{"search --number-file number --purpose exigency --case A-1 --url http://311.example.gov", "not encrypted"},
 		{"release reveal rel" + aniA + " --url http://192.0.2.1:8311", "not encrypted"},
 		{"account answer sbj" + aniA + " --url http://192.0.2.1", "not encrypted"},
+		{"billing proof ../me", "not a call's id"},
+		{"billing proof " + callA + " --url http://192.0.2.1", "not encrypted"},
 		{"release list --limit=-1", "less than none"},
 		{"policy propose wide", "must be one of"},
 	} {

@@ -78,6 +78,28 @@ func TestCallsAreBilledToTheirCarrier(t *testing.T) {
 	}
 }
 
+// TestBillingCheck: a carrier checks what it has opened without a server, and sees no call on the terminal.
+func TestBillingCheck(t *testing.T) {
+	n, carrier, dir := chargingNode(t)
+	n.endedCall(t, func(*call.Record) {})
+	n.endedCall(t, func(*call.Record) {})
+	must(t, n.billing.BillDue(t.Context()))
+	text := openBatch(t, carrier, dir)
+	t.Chdir(t.TempDir())
+	write(t, "batch", text, 0o600)
+	write(t, "changed", strings.Replace(text, `"seconds":60`, `"seconds":61`, 1), 0o600)
+	out, errs, code := verb(t, "ani", "billing", "check", "batch")
+	if code != 0 || !strings.Contains(out, "for aspen-trunk: 2 calls, tariff per-minute") {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+	wantNoDigits(t, "a batch that is right", out+errs)
+	out, errs, code = verb(t, "ani", "billing", "check", "changed")
+	if code == 0 || out != "" || !strings.Contains(errs, "in line 2") {
+		t.Errorf("changed: exit %d: %s%s", code, out, errs)
+	}
+	wantNoDigits(t, "a batch that was changed", errs)
+}
+
 // openBatch opens the one file that was left for the carrier.
 func openBatch(t *testing.T, carrier age.Identity, dir string) string {
 	t.Helper()
