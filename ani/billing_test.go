@@ -3,9 +3,11 @@ package ani_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -609,6 +611,25 @@ func TestChargesAreSealed(t *testing.T) {
 		if len(all) != 1 || hasNumber(fmt.Sprintf("%s %+v", all[0].Sealed, all[0])) {
 			t.Errorf("%s: %+v", kind, all)
 		}
+	}
+}
+
+// The hash of a call is what docs/billing.md says, with the salt in it.
+func TestHashByHand(t *testing.T) {
+	f := newTariffOffice(t)
+	f.charged(t, city, "carrier-a", present)
+	ok(f.Bill(t.Context(), city))(t)
+	var line struct {
+		Call json.RawMessage
+		Salt []byte
+		Hash string
+	}
+	if err := json.Unmarshal([]byte(strings.Split(f.a.only(t), "\n")[1]), &line); err != nil || len(line.Salt) != 32 {
+		t.Fatal(len(line.Salt), err)
+	}
+	commitment := sha256.Sum256(slices.Concat([]byte("callhall billing v1\n"), line.Salt, line.Call))
+	if want := sha256.Sum256(append([]byte{0}, commitment[:]...)); line.Hash != fmt.Sprintf("%x", want) {
+		t.Errorf("the hash is %s, want %x", line.Hash, want)
 	}
 }
 

@@ -109,8 +109,11 @@ func TestDeliverFails(t *testing.T) {
 	if err := os.WriteFile(dir, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := carrier(t, pair(t).Recipient().String(), dir)
-	for _, name := range []string{"b", "", "..", "../b", ".b", "a/b"} {
+	if err := carrier(t, pair(t).Recipient().String(), dir).Deliver(t.Context(), "b", []byte(batch)); err == nil {
+		t.Error("a file serves as a directory")
+	}
+	c := carrier(t, pair(t).Recipient().String(), filepath.Join(t.TempDir(), "carrier"))
+	for _, name := range []string{"", "..", "../b", ".b", "a/b"} {
 		if err := c.Deliver(t.Context(), name, []byte(batch)); err == nil || strings.Contains(err.Error(), "0142") {
 			t.Errorf("%q: %v", name, err)
 		}
