@@ -68,6 +68,10 @@ var suites = []suite{
 	{pkg: "./ani", name: "ParseIdentity", cores: 1, figures: []figure{
 		{what: "read the headers that an INVITE has as a rule", bench: "typical", unit: perOp, per: inMicros, shown: "us"},
 		{what: "read every identity header there is", bench: "everything", unit: perOp, per: inMicros, shown: "us"}}},
+	{pkg: "./ani", name: "CaptureInMemory", cores: 1, figures: []figure{
+		{what: "read, normalise and seal a caller's number", unit: perOp, per: inMicros, shown: "us", goal: goal{"<", 20}}}},
+	{pkg: "./ani", name: "CaptureSigned", cores: 1, figures: []figure{
+		{what: "the same, with a signature whose certificate is known", unit: perOp, per: inMicros, shown: "us", goal: goal{"<", 250}}}},
 	{pkg: "./ani/stir", name: "Verify", cores: 1, figures: []figure{
 		{what: "verify a signature, full form", bench: "full", unit: perOp, per: inMicros, shown: "us"},
 		{what: "verify a signature, compact form", bench: "compact", unit: perOp, per: inMicros, shown: "us"}}},
