@@ -87,8 +87,12 @@ func TestDeliverAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := age.Decrypt(bytes.NewReader(first), mine); err != nil {
-		t.Errorf("what was written over a part: %v", err)
+	r, err := age.Decrypt(bytes.NewReader(first), mine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := io.ReadAll(r); err != nil || string(plain) != batch {
+		t.Errorf("what was written over a part opens as %q, %v", plain, err)
 	}
 	if info, err := os.Stat(filepath.Join(dir, "b")); err != nil || info.Mode() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
