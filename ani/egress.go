@@ -141,12 +141,12 @@ func (o Outgoing) carrier() Request {
 	return r
 }
 
-// privacyAlone tells whether the people are denied for the caller's wish alone: a trusted carrier may then still have the
-// number, with that wish, as any other private call's (D13 is about people; signalling follows D03).
+// privacyAlone tells whether the people are denied for the caller's wish alone, so that they would have the number of
+// somebody who has not asked for it and has said no more: a trusted carrier may then still have the number, with that
+// wish, as any other private call's (D13 is about people; signalling follows D03).
 func privacyAlone(d decision) bool {
 	open := d.tuple
 	open.Open = true
-	open.Consent = ConsentVerbal
 	return d.stop == "" && Decide(open).Decision == Full
 }
 

@@ -22,27 +22,28 @@ func TestEgress(t *testing.T) {
 		anonymous bool
 		leaves    []string
 	}{
-		"agent":                      {from: presentHeaders, to: Outgoing{To: PartyAgent, Secured: true}, mask: mask, anonymous: true, leaves: []string{"D08 MASK"}},
-		"agent, plain link":          {from: presentHeaders, to: Outgoing{To: PartyAgent}, mask: mask, anonymous: true, leaves: []string{"D08 MASK"}},
-		"agent, private caller":      {from: hiddenHeaders, to: Outgoing{To: PartyAgent, Secured: true}, anonymous: true, leaves: []string{"D47 DENY"}},
-		"agent, no number":           {from: noHeaders, to: Outgoing{To: PartyAgent, Secured: true}, anonymous: true, leaves: []string{"D42 DENY"}},
-		"supervisor":                 {from: presentHeaders, to: Outgoing{To: PartySupervisor, Secured: true}, anonymous: true, leaves: []string{"D44 DENY"}},
-		"interpreter":                {from: presentHeaders, to: Outgoing{To: PartyInterpreter, Trusted: true, Secured: true, Spoken: true}, anonymous: true, leaves: []string{"D44 DENY"}},
-		"nobody we know":             {from: presentHeaders, to: Outgoing{To: "friend", Trusted: true, Secured: true, Spoken: true}, anonymous: true, leaves: []string{"D44 DENY"}},
-		"city":                       {from: presentHeaders, to: Outgoing{To: PartyCity, Trusted: true, Secured: true}, number: number, leaves: []string{"D02 FULL", "D12 FULL"}},
-		"city by a stranger":         {from: presentHeaders, to: Outgoing{To: PartyCity, Secured: true}, anonymous: true, leaves: []string{"D04 DENY", "D12 FULL"}},
-		"city, plain link":           {from: presentHeaders, to: Outgoing{To: PartyCity, Trusted: true}, anonymous: true, leaves: []string{"D12 DENY"}},
-		"city, private":              {from: hiddenHeaders, to: Outgoing{To: PartyCity, Trusted: true, Secured: true}, number: number, privacy: []string{"critical", "id"}, anonymous: true, leaves: []string{"D03 FULL", "D13 DENY"}},
-		"city, private, by stranger": {from: hiddenHeaders, to: Outgoing{To: PartyCity, Secured: true}, anonymous: true, leaves: []string{"D04 DENY", "D13 DENY"}},
-		"city, private, plain link":  {from: hiddenHeaders, to: Outgoing{To: PartyCity, Trusted: true}, anonymous: true, leaves: []string{"D03 DENY", "D13 DENY"}},
-		"city, no number":            {from: noHeaders, to: Outgoing{To: PartyCity, Trusted: true, Secured: true}, anonymous: true, leaves: []string{"D42 DENY"}},
-		"utility, spoken":            {from: presentHeaders, to: Outgoing{To: PartyPrivate, Trusted: true, Secured: true, Spoken: true}, number: number, leaves: []string{"D02 FULL", "D14 FULL"}},
-		"utility, not asked":         {from: presentHeaders, to: Outgoing{To: PartyPrivate, Trusted: true, Secured: true}, anonymous: true, leaves: []string{"D47 DENY"}},
-		"utility, private":           {from: hiddenHeaders, to: Outgoing{To: PartyPrivate, Trusted: true, Secured: true, Spoken: true}, number: number, privacy: []string{"critical", "id"}, anonymous: true, leaves: []string{"D03 FULL", "D13 DENY"}},
-		"utility, Helena":            {from: presentHeaders, to: Outgoing{To: PartyPrivate, Trusted: true, Secured: true, Spoken: true}, terms: ProfileNoThirdParty, anonymous: true, leaves: []string{"PROFILE DENY"}},
-		"911":                        {from: presentHeaders, to: Outgoing{To: PartyPSAP}, number: number, leaves: []string{"D25 FULL"}},
-		"911, private":               {from: hiddenHeaders, to: Outgoing{To: PartyPSAP}, number: number, privacy: []string{"critical", "id"}, anonymous: true, leaves: []string{"D25 FULL"}},
-		"911, Helena":                {from: presentHeaders, to: Outgoing{To: PartyPSAP}, terms: ProfileNoThirdParty, number: number, leaves: []string{"D25 FULL"}},
+		"agent":                       {from: presentHeaders, to: Outgoing{To: PartyAgent, Secured: true}, mask: mask, anonymous: true, leaves: []string{"D08 MASK"}},
+		"agent, plain link":           {from: presentHeaders, to: Outgoing{To: PartyAgent}, mask: mask, anonymous: true, leaves: []string{"D08 MASK"}},
+		"agent, private caller":       {from: hiddenHeaders, to: Outgoing{To: PartyAgent, Secured: true}, anonymous: true, leaves: []string{"D47 DENY"}},
+		"agent, no number":            {from: noHeaders, to: Outgoing{To: PartyAgent, Secured: true}, anonymous: true, leaves: []string{"D42 DENY"}},
+		"supervisor":                  {from: presentHeaders, to: Outgoing{To: PartySupervisor, Secured: true}, anonymous: true, leaves: []string{"D44 DENY"}},
+		"interpreter":                 {from: presentHeaders, to: Outgoing{To: PartyInterpreter, Trusted: true, Secured: true, Spoken: true}, anonymous: true, leaves: []string{"D44 DENY"}},
+		"nobody we know":              {from: presentHeaders, to: Outgoing{To: "friend", Trusted: true, Secured: true, Spoken: true}, anonymous: true, leaves: []string{"D44 DENY"}},
+		"city":                        {from: presentHeaders, to: Outgoing{To: PartyCity, Trusted: true, Secured: true}, number: number, leaves: []string{"D02 FULL", "D12 FULL"}},
+		"city by a stranger":          {from: presentHeaders, to: Outgoing{To: PartyCity, Secured: true}, anonymous: true, leaves: []string{"D04 DENY", "D12 FULL"}},
+		"city, plain link":            {from: presentHeaders, to: Outgoing{To: PartyCity, Trusted: true}, anonymous: true, leaves: []string{"D12 DENY"}},
+		"city, private":               {from: hiddenHeaders, to: Outgoing{To: PartyCity, Trusted: true, Secured: true}, number: number, privacy: []string{"critical", "id"}, anonymous: true, leaves: []string{"D03 FULL", "D13 DENY"}},
+		"city, private, by stranger":  {from: hiddenHeaders, to: Outgoing{To: PartyCity, Secured: true}, anonymous: true, leaves: []string{"D04 DENY", "D13 DENY"}},
+		"city, private, plain link":   {from: hiddenHeaders, to: Outgoing{To: PartyCity, Trusted: true}, anonymous: true, leaves: []string{"D03 DENY", "D13 DENY"}},
+		"city, no number":             {from: noHeaders, to: Outgoing{To: PartyCity, Trusted: true, Secured: true}, anonymous: true, leaves: []string{"D42 DENY"}},
+		"utility, spoken":             {from: presentHeaders, to: Outgoing{To: PartyPrivate, Trusted: true, Secured: true, Spoken: true}, number: number, leaves: []string{"D02 FULL", "D14 FULL"}},
+		"utility, not asked":          {from: presentHeaders, to: Outgoing{To: PartyPrivate, Trusted: true, Secured: true}, anonymous: true, leaves: []string{"D47 DENY"}},
+		"utility, private":            {from: hiddenHeaders, to: Outgoing{To: PartyPrivate, Trusted: true, Secured: true, Spoken: true}, number: number, privacy: []string{"critical", "id"}, anonymous: true, leaves: []string{"D03 FULL", "D13 DENY"}},
+		"utility, private, not asked": {from: hiddenHeaders, to: Outgoing{To: PartyPrivate, Trusted: true, Secured: true}, anonymous: true, leaves: []string{"D13 DENY"}},
+		"utility, Helena":             {from: presentHeaders, to: Outgoing{To: PartyPrivate, Trusted: true, Secured: true, Spoken: true}, terms: ProfileNoThirdParty, anonymous: true, leaves: []string{"PROFILE DENY"}},
+		"911":                         {from: presentHeaders, to: Outgoing{To: PartyPSAP}, number: number, leaves: []string{"D25 FULL"}},
+		"911, private":                {from: hiddenHeaders, to: Outgoing{To: PartyPSAP}, number: number, privacy: []string{"critical", "id"}, anonymous: true, leaves: []string{"D25 FULL"}},
+		"911, Helena":                 {from: presentHeaders, to: Outgoing{To: PartyPSAP}, terms: ProfileNoThirdParty, number: number, leaves: []string{"D25 FULL"}},
 	} {
 		f := newInside(t, nil)
 		f.desk = &stubDesk{terms: c.terms}
@@ -67,6 +68,34 @@ func TestEgress(t *testing.T) {
 		}
 	}
 }
+
+// To ask for privacy never has more sent than to ask for nothing: on every way, to everybody but 911.
+func TestPrivacyNeverWidensALeg(t *testing.T) {
+	f := newInside(t, nil)
+	for _, terms := range Profiles() {
+		f.desk = &stubDesk{terms: terms}
+		for _, to := range []Party{PartyAgent, PartySupervisor, PartyCity, PartyPrivate, PartyInterpreter, "friend"} {
+			for way := range 8 {
+				leg := Outgoing{City: "a", To: to, Whom: "w", Trusted: way&1 != 0, Secured: way&2 != 0, Spoken: way&4 != 0, By: "agent:ana"}
+				shown := func(h Headers) Shown {
+					leg.Call = f.arrive(t, "a", h).Call
+					s, err := f.Egress(t.Context(), leg)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return s
+				}
+				open, hidden := shown(presentHeaders), shown(hiddenHeaders)
+				if more(hidden.Number, open.Number) || more(hidden.Mask, open.Mask) || open.Anonymous && !hidden.Anonymous {
+					t.Errorf("%s, %s, trusted %t, secured %t, spoken %t: an open caller shows %+v, a private one %+v", terms, to, leg.Trusted, leg.Secured,
+						leg.Spoken, open, hidden)
+				}
+			}
+		}
+	}
+}
+
+func more(a, b Value) bool { return a.Reveal() != "" && b.Reveal() == "" }
 
 // A leg is decided once in a call, however often it rings and whoever asks at the same moment; another agent anew.
 func TestEgressIsDecidedOnceForEachLeg(t *testing.T) {
