@@ -80,16 +80,27 @@ func readKeyFile(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// makeKeyFile writes a file with one fresh key.
+// makeKeyFile puts a file with one fresh key in place, whole or not at all. Where another process was faster, that one's
+// counts.
 func makeKeyFile(path string) ([]byte, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
-	text := freshKey()
-	if err := writeKeyFile(path, text); err != nil {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".first-*") // for this user alone
+	if err != nil {
 		return nil, err
 	}
-	return text, syncDir(filepath.Dir(path))
+	_, err = f.Write(freshKey())
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Link(f.Name(), path)
+	}
+	if rerr := os.Remove(f.Name()); rerr != nil || err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, errors.Join(err, rerr)
+	}
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	return readKeyFile(path)
 }
 
 // freshKey is a line with a new key. Ids are random, so that a key made anew by mistake is told from the lost one.
@@ -97,19 +108,6 @@ func freshKey() []byte {
 	var raw [4 + vaultKeySize]byte
 	rand.Read(raw[:])
 	return []byte(hex.EncodeToString(raw[:4]) + " " + base64.StdEncoding.EncodeToString(raw[4:]) + "\n")
-}
-
-// writeKeyFile makes a file that is not there yet.
-func writeKeyFile(path string, text []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(path))
-	}
-	return nil
 }
 
 func syncDir(path string) error {
@@ -122,7 +120,7 @@ func syncDir(path string) error {
 
 // Add implements Rotator.
 func (dir KeyDir) Add(city call.CityID) error {
-	return dir.change(city, func(lines []string) []string { return append(lines, string(freshKey())) })
+	return dir.change(city, func(lines []string) ([]string, error) { return append(lines, string(freshKey())), nil })
 }
 
 // newKeyAge is how old the newest key must be before another can be dropped: every process has seen it by then.
@@ -130,47 +128,48 @@ const newKeyAge = time.Minute
 
 // Drop implements Rotator.
 func (dir KeyDir) Drop(city call.CityID, ids []uint32) error {
-	info, err := os.Stat(dir.path(city))
-	if err != nil {
-		return err
-	}
-	if time.Since(info.ModTime()) < newKeyAge {
-		return ErrTooSoon
-	}
-	return dir.change(city, func(lines []string) []string {
+	return dir.change(city, func(lines []string) ([]string, error) {
+		info, err := os.Stat(dir.path(city))
+		if err != nil {
+			return nil, err
+		}
+		if time.Since(info.ModTime()) < newKeyAge {
+			return nil, ErrTooSoon
+		}
 		last := len(lines) - 1
 		return append(slices.DeleteFunc(lines[:last:last], func(line string) bool {
 			k, err := parseKey(strings.TrimSpace(line))
 			return err == nil && slices.Contains(ids, k.ID)
-		}), lines[last])
+		}), lines[last]), nil
 	})
 }
 
 // change replaces the file as a whole: after a crash there is the old one or the new one. A file beside it is the lock of
-// whoever is at it.
-func (dir KeyDir) change(city call.CityID, change func(lines []string) []string) error {
+// whoever is at it, and is taken before anything is read: what is put in place was made from what it takes the place of.
+func (dir KeyDir) change(city call.CityID, change func(lines []string) ([]string, error)) error {
 	path := dir.path(city)
+	lock, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("somebody else is changing it, or was cut off; in that case remove %s.new: %w", path, err)
+	}
+	if err := errors.Join(dir.fill(lock, path, change), lock.Close()); err != nil {
+		return errors.Join(err, os.Remove(lock.Name()))
+	}
+	return errors.Join(os.Rename(lock.Name(), path), syncDir(string(dir)))
+}
+
+// fill writes into the lock what is to take the file's place.
+func (dir KeyDir) fill(lock *os.File, path string, change func(lines []string) ([]string, error)) error {
 	text, err := readKeyFile(path)
 	if err != nil {
 		return err
 	}
-	if err := writeKeyFile(path+".new", nil); err != nil {
-		return fmt.Errorf("somebody else is changing it, or was cut off; in that case remove %s.new: %w", path, err)
-	}
-	return errors.Join(dir.replace(path, strings.Join(change(slices.Collect(strings.Lines(string(text)))), "")), syncDir(string(dir)))
-}
-
-// replace fills path.new and puts it in path's place.
-func (dir KeyDir) replace(path, text string) error {
-	f, err := os.OpenFile(path+".new", os.O_WRONLY, 0o600)
+	lines, err := change(slices.Collect(strings.Lines(string(text))))
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(path+".new"))
-	}
-	return os.Rename(path+".new", path)
+	_, err = lock.WriteString(strings.Join(lines, ""))
+	return errors.Join(err, lock.Sync())
 }
 
 func (dir KeyDir) path(city call.CityID) string {
