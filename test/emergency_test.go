@@ -54,7 +54,7 @@ func TestEmergencyWithAFullDisk(t *testing.T) {
 		phone, caller := newFarEnd(t, s, "udp", "127.0.0.1", false), newFarEnd(t, s, "udp", "127.0.0.1", false)
 		phone.register(fmt.Sprint(1001 + i))
 		dialogs = append(dialogs, caller.call(fmt.Sprint(3111+i), "<sip:anonymous@anonymous.invalid>;tag=a", "full-disk-"+number, "", "P-Asserted-Identity: <sip:+1"+number+"@carrier.example>\r\nPrivacy: id\r\n"))
-		calls = append(calls, (&leakStage{server: s}).callOf(phone))
+		calls = append(calls, phone.ringing())
 	}
 	before := s.emergencies(privacy)
 	plug := fill(t, data)

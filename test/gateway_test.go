@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// bucketOwner is the key of the S3 server in these tests.
+// bucketKey and bucketSecret are how the S3 server of these tests knows us.
 const bucketKey, bucketSecret = "testaccess", "testsecret1"
 
 // startBucket starts versitygw with an empty bucket "calls" and returns its address and the directory of everything that

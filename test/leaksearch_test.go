@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -101,13 +102,12 @@ func without(m sipText, names ...string) []byte {
 	return b.Bytes()
 }
 
-// of returns the messages of one call among those of several: the dialogs of its INVITE. Cases reach a partner one after
-// another, so it is the n-th.
+// dialogMessages are those of the n-th call that a far end got. Cases reach a partner one after another.
 func (f *farEnd) dialogMessages(n int) (all []sipText) {
 	var ids []string
 	for _, m := range f.messages() {
 		id := m.header.Get("Call-Id")
-		if len(ids) == 0 || !contains(ids, id) {
+		if !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
 		if n < len(ids) && ids[n] == id {
@@ -115,15 +115,6 @@ func (f *farEnd) dialogMessages(n int) (all []sipText) {
 		}
 	}
 	return all
-}
-
-func contains(all []string, one string) bool {
-	for _, s := range all {
-		if s == one {
-			return true
-		}
-	}
-	return false
 }
 
 // wantPartner checks that what a partner was sent in one case has the number where a row says so and nowhere else:

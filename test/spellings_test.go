@@ -78,24 +78,12 @@ func spellings(d string) (all []spelling) {
 	add("binary", string(binary.BigEndian.AppendUint64(nil, n)[2:]), string(binary.LittleEndian.AppendUint64(nil, n)))
 	add("hexadecimal value", fmt.Sprintf("%x", n), fmt.Sprintf("%X", n))
 	for _, s := range []string{d, "1" + d, e164, "tel:" + e164} { // a hash without a key is no secret: there are ten thousand million numbers
-		sums := [][]byte{sum(sha256.Sum256([]byte(s))), sum(sha1.Sum([]byte(s))), sum(md5.Sum([]byte(s)))}
-		for _, h := range sums {
+		h256, h1, h5 := sha256.Sum256([]byte(s)), sha1.Sum([]byte(s)), md5.Sum([]byte(s))
+		for _, h := range [][]byte{h256[:], h1[:], h5[:]} {
 			add("hash", string(h[:16]), hex.EncodeToString(h[:16]), base64.StdEncoding.EncodeToString(h)[:20])
 		}
 	}
 	return all
-}
-
-func sum[T [16]byte | [20]byte | [32]byte](h T) []byte {
-	switch h := any(h).(type) {
-	case [16]byte:
-		return h[:]
-	case [20]byte:
-		return h[:]
-	case [32]byte:
-		return h[:]
-	}
-	return nil
 }
 
 func reversed(s string) string {
