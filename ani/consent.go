@@ -101,7 +101,7 @@ var consentable = map[Consent][]Purpose{
 var sha256Form = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // EnterConsent enters a written or affirmative consent. It is for the privacy officer. Errors: ErrNotPermitted,
-// ErrIncomplete, ErrCase, ErrReused.
+// ErrIncomplete, ErrCase, ErrReused; ErrState where a first try entered it and it was withdrawn since.
 func (o *Office) EnterConsent(ctx context.Context, city call.CityID, c NewConsent, by Person) (ConsentEntry, error) {
 	if err := permit(by, RolePrivacy); err != nil {
 		return ConsentEntry{}, err
@@ -122,7 +122,7 @@ func (o *Office) EnterConsent(ctx context.Context, city call.CityID, c NewConsen
 }
 
 // EnterVerbalConsent enters what the caller said. It is for the agent who handles the call, while it is going on. Errors:
-// ErrNotPermitted, ErrIncomplete, ErrReused.
+// ErrNotPermitted, ErrIncomplete, ErrReused, ErrState (as EnterConsent).
 func (o *Office) EnterVerbalConsent(ctx context.Context, city call.CityID, c NewVerbalConsent, by Person) (ConsentEntry, error) {
 	if err := permit(by, RoleAgent); err != nil {
 		return ConsentEntry{}, err
@@ -153,6 +153,9 @@ func (o *Office) enterConsent(ctx context.Context, k kept[consentBody], by Perso
 	k, err := enter(ctx, o, o.consents, k, KindConsent, by, k.Body.facts(k.ID, "entered"))
 	if err != nil {
 		return ConsentEntry{}, fmt.Errorf("enter a consent: %w", err)
+	}
+	if k.State != consentActive {
+		return ConsentEntry{}, fmt.Errorf("enter a consent: %s was entered before, and taken back since: %w", k.ID, ErrState)
 	}
 	return o.shownConsent(k), nil
 }

@@ -39,6 +39,14 @@ func (c counselor) screened(city call.CityID, tokens [][]byte, now time.Time) bo
 	return c.office.desk.screened(city, tokens, now)
 }
 
+func (c counselor) heard(ctx context.Context, city call.CityID, id call.ID, to Recipient) (string, error) {
+	k, found, err := c.office.consented(ctx, subject{city: city, call: id}, PurposeTransfer, to, "")
+	if err != nil || !found {
+		return "", err
+	}
+	return k.ID, nil
+}
+
 func (c counselor) redeem(ctx context.Context, city call.CityID, handle string, newCall call.ID, by string) (Request, error) {
 	return c.office.redeem(ctx, city, handle, newCall, by)
 }

@@ -3,6 +3,7 @@ package ani
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -31,9 +32,11 @@ type Outgoing struct {
 	Whom    string // which of them: the agent's, the supervisor's or the partner's id
 	Trusted bool   // the carrier it goes by belongs to our trust domain (RFC 3325)
 	Secured bool   // the way there is encrypted or private (O9)
-	Spoken  bool   // the caller has said that their number may go with them
+	Spoken  bool   // the agent says that the caller's word for it is in the city's register
 	Dialled string // whom the leg calls, as a signature names them: "+12125550100" or a URI without parameters; empty: nothing is signed
 	By      string // who causes it: "agent:ana", "engine"
+
+	word string // the entry of the register behind Spoken, where it holds now
 }
 
 // Shown is what such a leg may show of the caller, and nothing more may stand in any of its messages.
@@ -51,16 +54,21 @@ type Shown struct {
 
 // shownKey is what a decision about a leg depends on besides the call.
 type shownKey struct {
-	to, whom                 string
-	trusted, secured, spoken bool
+	to, whom, word   string
+	trusted, secured bool
 }
 
 // Egress decides what a leg may carry of the caller's number: for the people at the far end (D08, D12 to D14, D25, D44)
 // and, where the leg goes by a carrier, for the carrier (D02 to D04). Each decision is one leaf, durable before anything
 // is returned, for each call, purpose and recipient: who asks again for the same leg of a live call gets the same answer.
-// An agent's leg gets at most the mask, and a link that is not secured no number but to 911. With an error nothing may be
-// shown, but the leg may be placed. A number that is shown is signed anew each time, where the city can.
+// An agent's leg gets at most the mask, and a link that is not secured no number but to 911. The caller's word is looked
+// for in the register each time, and nothing goes by one that was withdrawn. With an error nothing may be shown, but the
+// leg may be placed. A number that is shown is signed anew each time, where the city can.
 func (v *Vault) Egress(ctx context.Context, o Outgoing) (Shown, error) {
+	var err error
+	if o.word, err = v.wordFor(ctx, o); err != nil {
+		return Shown{Anonymous: true, Status: call.CallerUnavailable}, fmt.Errorf("leg of %s to %s: the caller's word: %w", o.Call, o.To, err)
+	}
 	shown, err := v.egressOnce(ctx, o)
 	if err == nil {
 		v.sign(o, &shown)
@@ -68,9 +76,18 @@ func (v *Vault) Egress(ctx context.Context, o Outgoing) (Shown, error) {
 	return shown, err
 }
 
+// wordFor is the entry in which the city's register has the caller's word for a leg, or none.
+func (v *Vault) wordFor(ctx context.Context, o Outgoing) (string, error) {
+	recipient, asked := map[Party]Recipient{PartyCity: RecipientCity, PartyPrivate: RecipientPrivate}[o.To]
+	if !o.Spoken || !asked || v.desk == nil {
+		return "", nil
+	}
+	return v.desk.heard(ctx, o.City, o.Call, recipient)
+}
+
 // egressOnce has the answer to a leg that was asked for before.
 func (v *Vault) egressOnce(ctx context.Context, o Outgoing) (Shown, error) {
-	key := shownKey{string(o.To), o.Whom, o.Trusted, o.Secured, o.Spoken}
+	key := shownKey{string(o.To), o.Whom, o.word, o.Trusted, o.Secured}
 	l := v.live.find(o.City, o.Call)
 	if l == nil {
 		return v.egress(ctx, o)
@@ -125,8 +142,8 @@ func (o Outgoing) people() Request {
 	case PartyPSAP:
 		r.Purpose, r.Recipient = PurposeEmergency, RecipientPSAP
 	}
-	if o.Spoken {
-		r.consent = ConsentVerbal
+	if o.word != "" {
+		r.consent, r.ref, r.account.consent = ConsentVerbal, o.word, o.word
 	}
 	return r
 }

@@ -46,7 +46,7 @@ func TestEgress(t *testing.T) {
 		"911, Helena":                 {from: presentHeaders, to: Outgoing{To: PartyPSAP}, terms: ProfileNoThirdParty, number: number, leaves: []string{"D25 FULL"}},
 	} {
 		f := newInside(t, nil)
-		f.desk = &stubDesk{terms: c.terms}
+		f.desk = &stubDesk{terms: c.terms, said: "cns_word"}
 		o := c.to
 		o.City, o.Call, o.By = "a", f.arrive(t, "a", c.from).Call, "agent:ana"
 		f.book.take("a")
@@ -73,7 +73,7 @@ func TestEgress(t *testing.T) {
 func TestPrivacyNeverWidensALeg(t *testing.T) {
 	f := newInside(t, nil)
 	for _, terms := range Profiles() {
-		f.desk = &stubDesk{terms: terms}
+		f.desk = &stubDesk{terms: terms, said: "cns_word"}
 		for _, to := range []Party{PartyAgent, PartySupervisor, PartyCity, PartyPrivate, PartyInterpreter, "friend"} {
 			for way := range 8 {
 				leg := Outgoing{City: "a", To: to, Whom: "w", Trusted: way&1 != 0, Secured: way&2 != 0, Spoken: way&4 != 0, By: "agent:ana"}

@@ -311,6 +311,7 @@ type stubDesk struct {
 	protected string // digits
 	list      map[string]time.Time
 	handles   map[string]Request
+	said      string // the entry of what every caller has said
 }
 
 func (d *stubDesk) profile(call.CityID) Profile {
@@ -331,6 +332,10 @@ func (d *stubDesk) screened(_ call.CityID, tokens [][]byte, now time.Time) bool 
 }
 
 func (d *stubDesk) erased(context.Context, call.CityID, []call.ID) error { return nil }
+
+func (d *stubDesk) heard(context.Context, call.CityID, call.ID, Recipient) (string, error) {
+	return d.said, nil
+}
 
 func (d *stubDesk) redeem(_ context.Context, city call.CityID, handle string, _ call.ID, _ string) (Request, error) {
 	r, ok := d.handles[handle]

@@ -65,7 +65,8 @@ type Vault struct {
 	known map[call.CityID][]Key // keys read before: a live call needs no key file
 }
 
-// counsel is what the vault asks of the privacy office in the middle of a decision. All but redeem answer from memory.
+// counsel is what the vault asks of the privacy office in the middle of a decision. All but heard and redeem answer from
+// memory.
 type counsel interface {
 	// profile is the city's profile, the narrowest where that is not known.
 	profile(city call.CityID) Profile
@@ -77,6 +78,9 @@ type counsel interface {
 	screened(city call.CityID, tokens [][]byte, now time.Time) bool
 	// erased says that the numbers of these calls are about to be erased: what was released of them may be recalled.
 	erased(ctx context.Context, city call.CityID, calls []call.ID) error
+	// heard returns the entry of what the caller of a call has said, and not taken back, for a transfer to this recipient;
+	// empty where there is none.
+	heard(ctx context.Context, city call.CityID, id call.ID, to Recipient) (entry string, err error)
 	// redeem says what a handle stands for: the request under which the number behind it may be dialled for the call
 	// newCall. Errors: ErrHandle.
 	redeem(ctx context.Context, city call.CityID, handle string, newCall call.ID, by string) (Request, error)

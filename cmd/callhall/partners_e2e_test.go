@@ -139,6 +139,9 @@ func TestTransfersCarryWhatTheTermsAllow(t *testing.T) {
 			caller := s.dialFrom("127.0.0.1", "311", callerSays(test.withheld))
 			caller.served()
 			caller.hears(880)
+			if test.spoken {
+				n.agrees(t, caller.id)
+			}
 			must(t, n.board.Transfer(n.ctx(), call.TransferOrder{City: "aspen", Call: caller.id, By: "agent:aspen-1", Agent: "aspen-1",
 				Partner: test.partner, Spoken: test.spoken}))
 			partner := there.ring()
@@ -167,6 +170,14 @@ func TestTransfersCarryWhatTheTermsAllow(t *testing.T) {
 			}
 		})
 	}
+}
+
+// agrees enters that a caller who talks with agent aspen-1 lets their number go with them.
+func (n *node) agrees(t *testing.T, id call.ID) {
+	t.Helper()
+	_, err := n.office.EnterVerbalConsent(n.ctx(), "aspen", ani.NewVerbalConsent{Call: id, Purposes: []ani.Purpose{ani.PurposeTransfer},
+		Recipients: []ani.Recipient{ani.RecipientPrivate}}, ani.Person{Actor: "agent:aspen-1", Role: ani.RoleAgent, Agent: "aspen-1"})
+	must(t, err)
 }
 
 // leaves are a city's leaves about a call, oldest first.

@@ -217,6 +217,7 @@ func sentOn(t *testing.T, n *node, beyond *outside, notary *notary, fetch stir.F
 	theirs := notary.signs("12125550142", "carrier.pem")
 	caller := s.dialFrom("127.0.0.1", "311", signedBy(theirs))
 	caller.served()
+	n.agrees(t, caller.id)
 	must(t, n.board.Transfer(n.ctx(), call.TransferOrder{City: "aspen", Call: caller.id, By: "agent:aspen-1", Agent: "aspen-1", Partner: "power", Spoken: true}))
 	partner := there.ring()
 	claim := stir.Claim{Date: partner.Header("Date"), At: time.Now(), Caller: func(tn string) bool { return tn == "12125550142" }, Dialled: []string{"+12125550111"}}
