@@ -80,7 +80,8 @@ type checker struct{ *stir.Verifier }
 
 func (c checker) Verify(ctx context.Context, s Signed) Verified {
 	r := c.Verifier.Verify(ctx, stir.Claim{Identity: s.Identity, Date: s.Date, At: s.At, Caller: s.Caller, Lend: s.Lend, Dialled: s.Dialled})
-	return Verified{Verstat: r.Verstat, Attest: r.Attest, Why: r.Why.String(), Diverted: r.Diverted, Dialled: r.Dialled}
+	return Verified{Verstat: r.Verstat, Attest: r.Attest, Why: r.Why.String(), Diverted: r.Diverted, Dialled: r.Dialled,
+		Onward: r.Onward.Header, SignedAt: r.Onward.At}
 }
 
 // published is where the certificate of these tests is served, at the port that carriers use.

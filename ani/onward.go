@@ -32,18 +32,20 @@ type Onward struct {
 type arrival struct {
 	trunk   call.TrunkID
 	at      time.Time
-	signed  bool             // it brought Identity headers
-	proof   []IdentityHeader // those, where they were right
-	dialled string           // the number of ours that they are for
+	signed  bool           // it brought Identity headers
+	passed  bool           // and they were right
+	proof   IdentityHeader // the one of them that may go on; zero: none
+	proofAt time.Time      // when that was signed
+	dialled string         // the number of ours that it is for
 }
 
-// freshFor is for how long after a call came its own signatures go on with it. The next who checks them takes none that
-// is older than a minute (RFC 8224 §6.2), and some of that is spent before we have the call and after it leaves us.
+// freshFor is for how long after it was made a call's own signature goes on with it. The next who checks it takes none
+// that is older than a minute (RFC 8224 §6.2), and some of that is spent after it leaves us.
 const freshFor = 45 * time.Second
 
-// sign adds the signatures to a number that is shown, of a call that is going on. One whose signatures are right and still
-// fresh takes them along, with ours behind them that says who sent it on. What came without one, or came longer ago, gets
-// a signature of ours alone. It attests no more than that the call came in through us (C, RFC 8588 §4): whose number it is
+// sign adds the signatures to a number that is shown, of a call that is going on. One whose signature is right, still
+// fresh and fit for others to see takes it along, with ours behind it that says who sent it on. What came without one, or
+// came longer ago, or by way of others whose numbers are in its signatures, gets one of ours alone. It attests no more than that the call came in through us (C, RFC 8588 §4): whose number it is
 // a city cannot know. And where what came was wrong or could not be checked, ours would only cover that up.
 func (v *Vault) sign(o Outgoing, s *Shown) {
 	signer, l := v.cfg.Signers[o.City], v.live.find(o.City, o.Call)
@@ -51,12 +53,12 @@ func (v *Vault) sign(o Outgoing, s *Shown) {
 		return
 	}
 	came, order := l.came, Onward{At: v.cfg.Now().UTC().Truncate(time.Second), Lend: l.Number.lend, Dest: o.Dialled}
-	var before []IdentityHeader
+	var signatures []IdentityHeader
 	switch {
-	case came.signed && came.proof == nil:
+	case came.signed && !came.passed:
 		return
-	case came.signed && order.At.Sub(came.at) < freshFor:
-		order.Div, before = came.dialled, came.proof
+	case len(came.proof.sealed) > 0 && order.At.Sub(came.proofAt) < freshFor:
+		order.Div, signatures = came.dialled, []IdentityHeader{came.proof}
 	default:
 		order.Attest, order.OrigID = call.AttestGateway, originID(o.City, came.trunk)
 	}
@@ -65,7 +67,7 @@ func (v *Vault) sign(o Outgoing, s *Shown) {
 		v.cfg.Log.Warn("call goes on without a signature", "call", o.Call, "err", err)
 		return
 	}
-	s.Identity, s.SignedAt = append(append([]IdentityHeader{}, before...), SealIdentityHeader(ours)), order.At
+	s.Identity, s.SignedAt = append(signatures, SealIdentityHeader(ours)), order.At
 }
 
 // originID is the UUID under which a city can find the trunk that a call came by, when its signature is traced back
@@ -92,15 +94,6 @@ func SealIdentityHeader(value string) IdentityHeader {
 	rand.Read(box[:16])
 	cipher.NewCTR(processKey(), box[:16]).XORKeyStream(box[16:], []byte(value))
 	return IdentityHeader{sealed: box}
-}
-
-// sealAll seals each.
-func sealAll(values []string) []IdentityHeader {
-	all := make([]IdentityHeader, len(values))
-	for i, value := range values {
-		all[i] = SealIdentityHeader(value)
-	}
-	return all
 }
 
 // Reveal returns the value, or "" for none. It belongs into the request that it was decided for, and nowhere else.

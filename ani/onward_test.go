@@ -28,10 +28,16 @@ func partnerLeg(id call.ID) Outgoing {
 	return Outgoing{City: "a", Call: id, To: PartyCity, Whom: "parks", Trusted: true, Secured: true, Dialled: "+12125550177", By: "agent:ana"}
 }
 
-// Which signatures go on with a call: by what it brought, what came of that, when it goes on, and what is shown there.
+// Which signatures go on with a call: by what it brought, what came of that, when it goes on, and what is shown there. Of two
+// headers at most the one goes on that was verified and may.
 func TestSignaturesThatGoOn(t *testing.T) {
-	passed := Verified{Verstat: call.VerstatPassed, Attest: call.AttestFull, Why: "ok", Dialled: 1}
-	const both, alone = "theirs.1 theirs.2 ours.12125550142", "ours.12125550142"
+	passed := Verified{Verstat: call.VerstatPassed, Attest: call.AttestFull, Why: "ok", Dialled: 1, Onward: 2, SignedAt: time.Date(2026, 3, 1, 11, 59, 55, 0, time.UTC)}
+	with := func(change func(*Verified)) Verified {
+		v := passed
+		change(&v)
+		return v
+	}
+	const both, alone = "theirs.2 ours.12125550142", "ours.12125550142"
 	for name, c := range map[string]struct {
 		from  Headers
 		says  Verified
@@ -40,13 +46,16 @@ func TestSignaturesThatGoOn(t *testing.T) {
 		want  string
 	}{
 		"signed and right":                      {from: signedHeaders(), says: passed, want: both},
-		"at the last moment":                    {from: signedHeaders(), says: passed, after: freshFor - time.Second, want: both},
-		"too late for the next":                 {from: signedHeaders(), says: passed, after: freshFor, want: alone},
+		"at the last moment":                    {from: signedHeaders(), says: passed, after: freshFor - 6*time.Second, want: both},
+		"too late for the next":                 {from: signedHeaders(), says: passed, after: freshFor - 5*time.Second, want: alone},
 		"hours later":                           {from: signedHeaders(), says: passed, after: 3 * time.Hour, want: alone},
+		"right, and nothing that may go on":     {from: signedHeaders(), says: with(func(v *Verified) { v.Onward = 0 }), want: alone},
+		"right, and a header that is not there": {from: signedHeaders(), says: with(func(v *Verified) { v.Onward = 3 }), want: alone},
+		"right, and nobody knows since when":    {from: signedHeaders(), says: with(func(v *Verified) { v.SignedAt = time.Time{} }), want: alone},
 		"not signed":                            {from: presentHeaders, want: alone},
 		"signed and wrong":                      {from: signedHeaders(), says: Verified{Verstat: call.VerstatFailed, Why: "stale"}},
 		"signed, nobody can tell":               {from: signedHeaders(), says: Verified{Verstat: call.VerstatNone, Why: "unsupported"}},
-		"right, for a number that is not there": {from: signedHeaders(), says: Verified{Verstat: call.VerstatPassed, Why: "ok", Dialled: 2}},
+		"right, for a number that is not there": {from: signedHeaders(), says: with(func(v *Verified) { v.Dialled = 2 })},
 		"withheld":                              {from: hiddenHeaders},
 		"no number":                             {from: noHeaders},
 		"to 911":                                {from: presentHeaders, leg: func(o *Outgoing) { o.To, o.Dialled = PartyPSAP, "urn:service:sos" }, want: alone},

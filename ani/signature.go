@@ -34,6 +34,10 @@ type Verified struct {
 	Why      string // in a word: small letters and hyphens, "ok" where Verstat is passed
 	Diverted bool   // the call was sent on to us, and whoever did so has signed for it (RFC 8946)
 	Dialled  int    // which of Signed.Dialled they say was called
+	// Onward is which of Signed.Identity, counted from 1, may go on with the call: it has been verified and names nobody
+	// but the caller and Signed.Dialled. 0: none may.
+	Onward   int
+	SignedAt time.Time // when that one was signed
 }
 
 // wordPassed is Verified.Why of a call whose signature is right.
@@ -60,14 +64,27 @@ func (v *Vault) verify(ctx context.Context, in Incoming, h *held) arrival {
 	if v.cfg.Verifier == nil || !came.signed {
 		return came
 	}
-	digits := h.Number.open()
 	s := v.cfg.Verifier.Verify(ctx, Signed{Identity: in.Headers.Identity, Date: in.Headers.Date, At: came.at, Dialled: in.Dialled,
-		Caller: func(number string) bool { return digits != "" && number == digits }, Lend: h.Number.lend})
+		Caller: h.Number.is, Lend: h.Number.lend})
 	h.Verstat, h.Attest, h.proved = s.Verstat, s.Attest, checked{word(s.Why), s.Diverted}
-	if s.Verstat == call.VerstatPassed && s.Dialled >= 0 && s.Dialled < len(in.Dialled) {
-		came.dialled, came.proof = in.Dialled[s.Dialled], sealAll(in.Headers.Identity)
+	came.passed = s.Verstat == call.VerstatPassed && s.Dialled >= 0 && s.Dialled < len(in.Dialled)
+	if came.passed && s.Onward > 0 && s.Onward <= len(in.Headers.Identity) {
+		came.dialled = in.Dialled[s.Dialled]
+		came.proof, came.proofAt = SealIdentityHeader(in.Headers.Identity[s.Onward-1]), s.SignedAt
 	}
 	return came
+}
+
+// is tells whether digits are this number's, and leaves nothing of it behind.
+func (n Number) is(digits string) bool {
+	if n.IsZero() {
+		return false
+	}
+	turn(n.sealed[:])
+	plain := n.sealed[16:]
+	same := string(plain[1:1+min(plain[0], maxDigits)]) == digits
+	clear(n.sealed[:])
+	return same
 }
 
 // lend runs use with the digits of n, if there are any.

@@ -14,7 +14,8 @@ import (
 )
 
 // Everything that says who is calling in what we send is built in this file, from a decision made for the one who will
-// read it. A header that nobody decided on is not sent, and none is ever copied from the other side of a call.
+// read it. A header that nobody decided on is not sent. Of the other side's, one may be sent on as it came: the Identity
+// header in which a carrier signs the caller's number, where it was verified and names no third party (docs/stir.md).
 
 // Egress decides what of a caller's number may leave by a leg of ours. ani.Vault does.
 type Egress interface {

@@ -11,6 +11,7 @@ type header struct {
 	info   string // where the certificate is
 	alg    string // "" where not said
 	ppt    string // "" where not said
+	more   bool   // it has other parameters too
 }
 
 // parseHeader reads one header field's value, unfolded. Quotes around alg and ppt are taken, as deployed systems send
@@ -84,7 +85,7 @@ func closer(s string) byte {
 	}
 }
 
-// set keeps a known parameter; an unknown one is allowed and forgotten.
+// set keeps a known parameter; an unknown one is allowed and not kept.
 func (h *header) set(name, value string) bool {
 	switch name {
 	case "info":
@@ -98,6 +99,7 @@ func (h *header) set(name, value string) bool {
 		h.ppt = unquoted(value)
 		return h.ppt != ""
 	default:
+		h.more = true
 		return true
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -38,6 +39,16 @@ func members(raw []byte) (map[string]json.RawMessage, bool) {
 	}
 	_, err := dec.Token()
 	return m, err == io.EOF
+}
+
+// only tells whether an object has none but these members.
+func only(m map[string]json.RawMessage, names ...string) bool {
+	for name := range m {
+		if !slices.Contains(names, name) {
+			return false
+		}
+	}
+	return true
 }
 
 // text reads a JSON string.

@@ -71,6 +71,16 @@ func trail(from []string, divs []*token, dialled []string) []*token {
 	return nil
 }
 
+// onward is the token that may go on. Of a call that was sent on to us none may: its first token, and each div token, has a
+// number that is neither the caller's nor ours. Nor may the compact form, which only holds beside the Date that it came with.
+func (r route) onward(dialled []string) Onward {
+	t := r[0]
+	if len(r) > 1 || !t.bare || slices.ContainsFunc(t.dest, func(d string) bool { return !slices.Contains(dialled, d) }) {
+		return Onward{}
+	}
+	return Onward{t.place, t.iat}
+}
+
 // meet tells whether the two lists have something in common.
 func meet(a, b []string) bool {
 	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"callhall/call"
 )
@@ -107,6 +108,75 @@ func TestSeveralHeaders(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWhatMayGoOn: of all that a call brings, at most the one token goes on that was verified, and not one that names
+// somebody else or says more than its kind does.
+func TestWhatMayGoOn(t *testing.T) {
+	toBoth := func(v *vector) *vector { return v.swap(`["`+dialled+`"]`, `["`+dialled+`","`+other+`"]`) }
+	for name, row := range map[string]struct {
+		want int // of the headers, from 1
+		call func(h *hall) []*vector
+	}{
+		"the only one": {1, func(h *hall) []*vector { return []*vector{h.shaken()} }},
+		"without parameters that may be left out": {1, func(h *hall) []*vector {
+			v := h.shaken()
+			v.params = ";info=<" + v.url + ">"
+			return []*vector{v}
+		}},
+		"for two numbers of ours": {1, func(h *hall) []*vector {
+			return []*vector{h.shaken().swap(`["`+dialled+`"]`, `["`+dialled+`","311"]`)}
+		}},
+		"behind others that nobody checked": {3, func(h *hall) []*vector {
+			return []*vector{h.shaken().swap("shaken", "rcd"), h.div(other, first), h.shaken(), h.shaken().swap(caller, other)}
+		}},
+		"the other kind": {1, func(h *hall) []*vector { return []*vector{h.base()} }},
+		"compact form":   {0, func(h *hall) []*vector { return []*vector{h.compact()} }},
+		"sent on to us":  {0, func(h *hall) []*vector { return []*vector{h.shaken().swap(dialled, first), h.div(first, dialled)} }},
+		"for others too": {0, func(h *hall) []*vector { return []*vector{toBoth(h.shaken())} }},
+		"not believed":   {0, func(h *hall) []*vector { return []*vector{h.shaken().swap(caller, other)} }},
+		"with a name in its claims": {0, func(h *hall) []*vector {
+			return []*vector{h.shaken().swap(`"origid"`, `"rcd":{"nam":"Ana Gray"},"origid"`)}
+		}},
+		"with a name beside the number": {0, func(h *hall) []*vector {
+			return []*vector{h.shaken().swap(`"orig":{`, `"orig":{"nam":"Ana Gray",`)}
+		}},
+		"with a name in its head": {0, func(h *hall) []*vector {
+			return []*vector{h.shaken().swap(`"alg":"ES256"`, `"alg":"ES256","nam":"Ana Gray"`)}
+		}},
+		"with a name in the header": {0, func(h *hall) []*vector {
+			v := h.shaken().info("shaken")
+			v.params += `;nam="Ana Gray"`
+			return []*vector{v}
+		}},
+		"the other kind, with a name": {0, func(h *hall) []*vector {
+			return []*vector{h.base().swap(`"iat"`, `"nam":"Ana Gray","iat"`)}
+		}},
+		"an origid that is none": {0, func(h *hall) []*vector { return []*vector{h.shaken().swap(origID, "Ana Gray")} }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHall(t)
+			vectors := row.call(h)
+			c := vectors[0].claim
+			for _, v := range vectors {
+				c.Identity = append(c.Identity, v.header())
+			}
+			got, want := h.v.Verify(t.Context(), c), Onward{}
+			if row.want > 0 {
+				want = Onward{row.want, time.Unix(callTime.Unix()-3, 0)}
+			}
+			if got.Onward != want || (got.Why == OK) == (name == "not believed") {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+// base is a call whose token is of the base kind, in full form.
+func (h *hall) base() *vector {
+	v := h.compact()
+	v.signed = nil
+	return v
 }
 
 // info writes the parameters again, for another address.

@@ -110,6 +110,15 @@ type Result struct {
 	Why      Reason
 	Diverted bool // the call was sent on to us, and each who did so has signed for it (RFC 8946)
 	Dialled  int  // which of Claim.Dialled it was signed for
+	Onward   Onward
+}
+
+// Onward is the one header that may go on with the call, to somebody else. It has been verified, names nobody but the
+// caller and numbers of Claim.Dialled, and says nothing that we could not read. The others of a call may name those by
+// whom it was sent on, or the caller's name, or be anybody's invention.
+type Onward struct {
+	Header int       // of Claim.Identity, counted from 1; 0: none may
+	At     time.Time // when it was signed
 }
 
 // maxHeaders bounds the Identity headers of one call: a token, and one for each time that it was sent on.
@@ -127,6 +136,7 @@ func (v *Verifier) Verify(ctx context.Context, c Claim) Result {
 	if why == OK {
 		res.Attest, res.OrigID, res.Diverted = way[0].attest, way[0].origID, len(way) > 1
 		res.Dialled = max(0, slices.IndexFunc(c.Dialled, func(d string) bool { return slices.Contains(way[len(way)-1].dest, address(d)) }))
+		res.Onward = way.onward(addresses(c.Dialled))
 	}
 	return res
 }
@@ -166,7 +176,7 @@ func missing(tokens []*token) Reason {
 // fetch nothing.
 func (v *Verifier) read(c Claim) (tokens []*token, worst Reason) {
 	worst = None
-	for _, s := range c.Identity {
+	for i, s := range c.Identity {
 		h, why := parseHeader(s)
 		var t *token
 		if why == OK {
@@ -179,6 +189,7 @@ func (v *Verifier) read(c Claim) (tokens []*token, worst Reason) {
 			worst = max(worst, why)
 			continue
 		}
+		t.place = i + 1
 		tokens = append(tokens, t)
 	}
 	return tokens, worst

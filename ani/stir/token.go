@@ -27,6 +27,8 @@ type token struct {
 	div       string   // canonical; whoever sent the call on
 	attest    call.Attestation
 	origID    string
+	place     int  // of its header among the call's, from 1
+	bare      bool // header and token say what their kind must say and nothing else; never in compact form
 }
 
 // compact tells whether header and payload were left out (RFC 8225 §7) and must be rebuilt from the call.
@@ -60,7 +62,7 @@ func parseToken(h header) (*token, Reason) {
 		}
 		return t, OK
 	}
-	t.signed = h.digest[:len(head)+1+len(payload)]
+	t.signed, t.bare = h.digest[:len(head)+1+len(payload)], !h.more
 	if why := t.readHead(head, h); why != OK {
 		return nil, why
 	}
@@ -90,6 +92,7 @@ func (t *token) readHead(part string, h header) Reason {
 		return Malformed
 	}
 	t.kind = ppt
+	t.bare = t.bare && only(m, "alg", "typ", "x5u", "ppt")
 	return OK
 }
 
@@ -108,7 +111,11 @@ func (t *token) readClaims(part string) Reason {
 	if !okTime || !okOrig || !okDest {
 		return Malformed
 	}
+	orig, _ := members(m["orig"])
+	t.bare = t.bare && only(orig, "tn")
 	switch t.kind {
+	case kindBase:
+		t.bare = t.bare && only(m, "dest", "iat", "orig")
 	case kindShaken:
 		return t.readShaken(m)
 	case kindDiv:
@@ -133,6 +140,7 @@ func (t *token) readShaken(m map[string]json.RawMessage) Reason {
 		return Malformed
 	}
 	t.origID = presentable(origID, t.orig, t.dest)
+	t.bare = t.bare && t.origID != "" && only(m, "attest", "dest", "iat", "orig", "origid")
 	return OK
 }
 

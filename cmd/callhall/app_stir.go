@@ -54,7 +54,8 @@ type signatures struct{ stir *stir.Verifier }
 // Verify implements ani.Verifier.
 func (s signatures) Verify(ctx context.Context, c ani.Signed) ani.Verified {
 	r := s.stir.Verify(ctx, stir.Claim{Identity: c.Identity, Date: c.Date, At: c.At, Caller: c.Caller, Lend: c.Lend, Dialled: c.Dialled})
-	return ani.Verified{Verstat: r.Verstat, Attest: r.Attest, Why: r.Why.String(), Diverted: r.Diverted, Dialled: r.Dialled}
+	return ani.Verified{Verstat: r.Verstat, Attest: r.Attest, Why: r.Why.String(), Diverted: r.Diverted, Dialled: r.Dialled,
+		Onward: r.Onward.Header, SignedAt: r.Onward.At}
 }
 
 // signersOf are the cities that sign the calls they send on.
