@@ -16,10 +16,11 @@ import (
 	"callhall/call"
 )
 
-// signedHead is the last checkpoint that was signed and left with the witness.
+// signedHead is a checkpoint that was signed and left with the witness.
 type signedHead struct {
-	size int64
+	head
 	text []byte
+	at   time.Time // when it was signed
 }
 
 // head is what a checkpoint says.
@@ -80,15 +81,15 @@ func (c *cityLog) signNow(ctx context.Context) (signedHead, error) {
 	if size < c.signed.size {
 		return signedHead{}, fmt.Errorf("%w: %d leaves were signed, now there are %d", ErrForked, c.signed.size, size)
 	}
-	root, err := tlog.TreeHash(size, c.reader(ctx))
+	h, err := c.follow(ctx, c.signed.head, size)
 	if err != nil {
 		return signedHead{}, err
 	}
-	text, err := note.Sign(&note.Note{Text: checkpointText(c.id, head{size, root})}, c.ring.key.Signer)
+	text, err := note.Sign(&note.Note{Text: checkpointText(c.id, h)}, c.ring.key.Signer)
 	if err != nil {
 		return signedHead{}, fmt.Errorf("sign: %w", err)
 	}
-	s := signedHead{size: size, text: text}
+	s := signedHead{head: h, text: text, at: c.ledger.cfg.Now()}
 	if err := c.ledger.witness.Drop(ctx, c.dropped(s)); err != nil {
 		c.ledger.metrics.failures.WithLabelValues(c.ledger.witness.Kind()).Inc()
 		return signedHead{}, fmt.Errorf("leave it with the witness: %w", err)
@@ -99,7 +100,44 @@ func (c *cityLog) signNow(ctx context.Context) (signedHead, error) {
 	return s, nil
 }
 
-// drop signs what has changed. A log without leaves needs no checkpoint, a frozen one gets none.
+// follow computes the head over the first size leaves from the stored tree and proves to ourselves, from the same tree,
+// that it continues the one that was signed last: somebody may have rewritten the store meanwhile. It reads as many tiles
+// as the tree is high, twice at most. Errors: ErrForked, ErrDamaged.
+func (c *cityLog) follow(ctx context.Context, old head, size int64) (head, error) {
+	r := c.reader(ctx)
+	root, err := tlog.TreeHash(size, r)
+	if err != nil {
+		return head{}, err
+	}
+	h := head{size, root}
+	path, err := proveTree(size, old.size, r)
+	if err != nil {
+		return head{}, err
+	}
+	if !h.follows(old, path) {
+		return head{}, fmt.Errorf("%w: the first %d leaves are not those that were signed", ErrForked, old.size)
+	}
+	return h, nil
+}
+
+// follows tells whether path proves h to be a continuation of old. Everything continues a tree without leaves.
+func (h head) follows(old head, path tlog.TreeProof) bool {
+	if old.size == 0 || old.size == h.size {
+		return old.size == 0 || old.root == h.root
+	}
+	return old.size < h.size && tlog.CheckTree(path, h.size, h.root, old.size, old.root) == nil
+}
+
+// begin leaves the checkpoint over no leaves with the witness before a log takes its first one: from then on leaves
+// without any checkpoint there mean that somebody took it away.
+func (c *cityLog) begin(ctx context.Context) error {
+	if _, err := c.sign(ctx); err != nil {
+		return fmt.Errorf("first checkpoint of %s: %w", c.id, err)
+	}
+	return nil
+}
+
+// drop signs what has changed. A log without leaves has its checkpoint, a frozen one gets none.
 func (c *cityLog) drop(ctx context.Context) error {
 	if c.why() != nil {
 		return nil

@@ -68,8 +68,8 @@ func (l *Ledger) read(ctx context.Context, id LogID) (*cityLog, error) {
 	if c.edge, err = readEdge(ctx, l.store, id, size); err != nil {
 		return c, err
 	}
-	if c.witnessed == nil && size > 0 {
-		l.cfg.Log.Warn("ledger has leaves but the witness has no checkpoint: nothing to compare with", "log", id)
+	if c.witnessed == nil && size > 0 { // begin left one before the first leaf
+		return c, fmt.Errorf("%w: there are %d leaves, and the witness's checkpoints are gone", ErrForked, size)
 	}
 	if err := c.compare(ctx, c.witnessed); err != nil {
 		return c, err
@@ -77,13 +77,14 @@ func (l *Ledger) read(ctx context.Context, id LogID) (*cityLog, error) {
 	return c, c.ring.whole()
 }
 
-// lostSuccessor looks for checkpoints of a log that should have taken this one's place. Errors: ErrForked.
+// lostSuccessor looks for checkpoints of a log that should have taken this one's place. One over no leaves is of a
+// succession that did not come to its end. Errors: ErrForked.
 func (l *Ledger) lostSuccessor(ctx context.Context, id LogID) error {
 	last, err := l.witness.Last(ctx, id.next())
 	if err != nil {
 		return fmt.Errorf("ask the witness for its last checkpoint of %s: %w", id.next(), err)
 	}
-	if last != nil {
+	if h, err := unsigned(last); last != nil && (err != nil || h.size > 0) {
 		return fmt.Errorf("%w: the witness has one of %s, which took its place and is not in the store", ErrForked, id.next())
 	}
 	return nil
@@ -98,8 +99,9 @@ func (c *cityLog) compare(ctx context.Context, checkpoint []byte) error {
 	if err != nil {
 		return err
 	}
-	c.signed = signedHead{size: old.size, text: checkpoint}
-	c.published.Store(&signedHead{size: old.size, text: checkpoint})
+	s := signedHead{head: old, text: checkpoint}
+	c.signed = s
+	c.published.Store(&s)
 	return nil
 }
 

@@ -207,6 +207,9 @@ func (l *Ledger) open(ctx context.Context, id LogID) (*cityLog, error) {
 		return nil, err
 	}
 	c, err := l.read(ctx, id)
+	if err == nil && c.witnessed == nil {
+		err = c.begin(ctx)
+	}
 	if err != nil && !frozen(err) {
 		return nil, err
 	}

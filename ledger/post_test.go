@@ -48,6 +48,9 @@ func TestCheckpointLeavesAtOnce(t *testing.T) {
 	if err := l.Append(t.Context(), city, leaf(1)); err != nil {
 		t.Fatal(err)
 	}
+	if text := <-first.dropped; !bytes.Contains(text, []byte("\n0\n")) {
+		t.Errorf("the first leaf came before the checkpoint %s", text)
+	}
 	for _, w := range []telling{first, second} {
 		select {
 		case text := <-w.dropped:

@@ -120,22 +120,27 @@ func (l *Ledger) Succeed(ctx context.Context, city call.CityID, actor, reason st
 	if reason == "" || len(reason) > maxReason || mayBeTelephone("reason", reason) {
 		return "", fmt.Errorf("%w: the reason is empty, too long or may hold a telephone number", ErrRefused)
 	}
-	c, err := l.succeed(ctx, old, actor, reason)
-	if err != nil {
-		return "", fmt.Errorf("succeed the ledger %s: %w", old.id, err)
+	c := old
+	for c.why() != nil {
+		if c, err = l.succeed(ctx, old, actor, reason); err != nil {
+			return "", fmt.Errorf("succeed the ledger %s: %w", old.id, err)
+		}
+		if err := l.replace(old, c); err != nil {
+			return "", err
+		}
+		l.cfg.Log.Error("ledger succeeded: a new log takes the leaves of one that was changed; nothing proves what is missing there",
+			"city", city, "frozen", old.id, "log", c.id)
+		old = c
 	}
-	if err := l.replace(old, c); err != nil {
-		return "", err
-	}
-	l.cfg.Log.Error("ledger succeeded: a new log takes the leaves of one that was changed; nothing proves what is missing there",
-		"city", city, "frozen", old.id, "log", c.id)
 	if _, err := c.sign(ctx); err != nil {
 		return c.id, fmt.Errorf("ledger %s is open: %w", c.id, err)
 	}
 	return c.id, nil
 }
 
-// succeed makes the new log durable. A try that ended half-way before left at most its key, which is used now.
+// succeed makes the new log durable. A try that ended half-way before left at most its key and a checkpoint over no
+// leaves, which are used now. Where the witness already has leaves of a log of this name, from before the store was put
+// back, the new one is frozen as soon as it says so: the next one is to succeed it.
 func (l *Ledger) succeed(ctx context.Context, old *cityLog, actor, reason string) (*cityLog, error) {
 	c := &cityLog{ledger: l, id: old.id.next(), wake: make(chan struct{}, 1)}
 	key, err := l.keys.Key(c.id, true)
@@ -152,7 +157,19 @@ func (l *Ledger) succeed(ctx context.Context, old *cityLog, actor, reason string
 	if err != nil {
 		return nil, err
 	}
-	return c, c.write([]*request{{entry: e}})
+	taken := l.lostSuccessor(ctx, old.id)
+	if frozen(taken) {
+		c.witnessed, err = l.witness.Last(ctx, c.id)
+	} else {
+		err = errors.Join(taken, c.begin(ctx))
+	}
+	if err == nil {
+		err = c.write([]*request{{entry: e}})
+	}
+	if err == nil && taken != nil {
+		c.freeze(taken)
+	}
+	return c, err
 }
 
 func cause(err error) string {

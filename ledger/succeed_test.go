@@ -198,6 +198,14 @@ func TestStoreOfBeforeTheSuccession(t *testing.T) {
 	if err := l.Frozen()[city]; !errors.Is(err, ledger.ErrForked) {
 		t.Errorf("a log that was succeeded takes leaves again: %v", err)
 	}
+	if id := succeed(t, l); id != "springfield/3" {
+		t.Errorf("succeeded by %s, although the witness has leaves of the second log already", id)
+	}
+	fill(t, l, city, 3)
+	r := verify(t, export(t, l, city), ledger.Options{})
+	if r.Log != "springfield/3" || len(r.Predecessors) != 2 || r.Predecessors[0].Finding == ledger.FoundAgreeing && r.Predecessors[1].Finding == ledger.FoundAgreeing {
+		t.Errorf("report %+v", r)
+	}
 }
 
 // TestSuccessionThatWasInterrupted fails before the new log has its first leaf.
