@@ -185,8 +185,11 @@ func (c NewConsent) check() error {
 	case c.From.IsZero() || !c.Until.After(c.From) || c.Until.Sub(c.From) > maxConsent:
 		return fmt.Errorf("%w: from and until, at most ten years", ErrIncomplete)
 	}
-	if len(c.Parties) > 100 {
-		return fmt.Errorf("%w: more than 100 parties", ErrIncomplete)
+	if len(c.Parties) > 100 || slices.ContainsFunc(c.Parties, func(p string) bool { return strings.TrimSpace(p) == "" }) {
+		return fmt.Errorf("%w: its parties, at most 100, each with a name", ErrIncomplete)
+	}
+	if len(c.Parties) == 0 && slices.ContainsFunc(c.Purposes, namesWhom) {
+		return fmt.Errorf("%w: for one of its purposes it must name who may have the number", ErrIncomplete)
 	}
 	if err := plainText(append(slices.Clone(c.Parties), c.Subscriber, c.Evidence.Kept)...); err != nil {
 		return err
@@ -272,7 +275,7 @@ func (o *Office) consented(ctx context.Context, s subject, purpose Purpose, to R
 	for _, k := range all {
 		b := k.Body
 		holds := k.State == consentActive && !now.Before(b.From) && now.Before(b.Until) && slices.Contains(b.Purposes, purpose) &&
-			slices.Contains(b.Recipients, to) && namesParty(b.Parties, party) && !(b.Kind == ConsentAffirmative && s.at.Before(b.From))
+			slices.Contains(b.Recipients, to) && namesParty(b.Parties, party, namesWhom(purpose)) && !(b.Kind == ConsentAffirmative && s.at.Before(b.From))
 		if holds && (!found || slices.Index(Consents(), b.Kind) > slices.Index(Consents(), best.Body.Kind)) {
 			best, found = k, true
 		}
@@ -280,7 +283,17 @@ func (o *Office) consented(ctx context.Context, s subject, purpose Purpose, to R
 	return best, found, nil
 }
 
-// namesParty tells whether a consent that names its recipients names this one.
-func namesParty(parties []string, party string) bool {
-	return len(parties) == 0 || slices.ContainsFunc(parties, func(p string) bool { return strings.EqualFold(p, party) })
+// namesWhom tells whether a consent for this purpose holds for nobody whom it does not name: where the recipient is not
+// the city or its own gateway, "anybody" is no answer.
+func namesWhom(p Purpose) bool {
+	return p == PurposeMarketing || p == PurposeDisclosure || p == PurposeSubjectRights
+}
+
+// namesParty tells whether a consent that names its recipients names this one; must says that it has to name them.
+func namesParty(parties []string, party string, must bool) bool {
+	party = strings.TrimSpace(party)
+	if len(parties) == 0 {
+		return !must
+	}
+	return party != "" && slices.ContainsFunc(parties, func(p string) bool { return strings.EqualFold(strings.TrimSpace(p), party) })
 }

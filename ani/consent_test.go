@@ -125,7 +125,15 @@ func TestEnteringAConsentIsChecked(t *testing.T) {
 		"no end":         func(c *ani.NewConsent) { c.Until = time.Time{} },
 		"eleven years":   func(c *ani.NewConsent) { c.Until = c.From.Add(11 * 366 * 24 * time.Hour) },
 		"without notice": func(c *ani.NewConsent) { c.Kind, c.Purposes = ani.ConsentAffirmative, []ani.Purpose{ani.PurposeLookup} },
-		"a long name":    func(c *ani.NewConsent) { c.Subscriber = strings.Repeat("a", 1001) },
+		"for anybody":    func(c *ani.NewConsent) { c.Parties = nil },
+		"for anybody to sell": func(c *ani.NewConsent) {
+			c.Purposes, c.Parties = []ani.Purpose{ani.PurposeNotice, ani.PurposeMarketing}, nil
+		},
+		"for any who act for the subject": func(c *ani.NewConsent) {
+			c.Purposes, c.Parties = []ani.Purpose{ani.PurposeSubjectRights}, nil
+		},
+		"for a blank": func(c *ani.NewConsent) { c.Parties = []string{"Gas Works", " "} },
+		"a long name": func(c *ani.NewConsent) { c.Subscriber = strings.Repeat("a", 1001) },
 	} {
 		c := p.written(t, ani.PurposeDisclosure)
 		change(&c)

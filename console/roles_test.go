@@ -107,7 +107,7 @@ var expected = map[string]expectation{
 
 // Bodies that a privacy office takes.
 const (
-	consentBody = `{"kind":"written","subscriber":"Ana Gray","number":"+1 212 555 0142","purposes":["disclosure"],"recipients":["PRIV"],
+	consentBody = `{"kind":"written","subscriber":"Ana Gray","number":"+1 212 555 0142","purposes":["disclosure"],"recipients":["PRIV"],"parties":["Gas Works"],
 		"evidence":{"sha256":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","kept":"vault 3"},"from":"2026-03-01T00:00:00Z","until":"2026-06-01T00:00:00Z"}`
 	paperBody      = `{"form":"informal","issuer":"Precinct Nine","reference":"A-12","served_on":"city","until":"2026-04-01T00:00:00Z"}`
 	protectedBody  = `{"number":"+1 212 555 0143","ground":"court-seal","reference":"S-4","until":"2027-03-01T00:00:00Z"}`

@@ -20,7 +20,7 @@ var bodies = map[string]string{
 	"POST /api/v1/ledger/succeed":            `{"reason":"disk replaced"}`,
 	"POST /api/v1/calls/{id}/ani-releases":   `{"purpose":"legal-process","recipient":"LE"}`,
 	"POST /api/v1/calls/search-by-number":    `{"number":"+1 212 555 0142","purpose":"exigency","case":"C-17"}`,
-	"POST /api/v1/consents":                  `{"kind":"written","subscriber":"Ana Gray","number":"+1 212 555 0142","purposes":["disclosure"],"recipients":["PRIV"],"evidence":{"sha256":"` + strings.Repeat("a", 64) + `","kept":"vault 3"},"from":"HOUR","until":"DAY"}`,
+	"POST /api/v1/consents":                  `{"kind":"written","subscriber":"Ana Gray","number":"+1 212 555 0142","purposes":["disclosure"],"recipients":["PRIV"],"parties":["Gas Works"],"evidence":{"sha256":"` + strings.Repeat("a", 64) + `","kept":"vault 3"},"from":"HOUR","until":"DAY"}`,
 	"POST /api/v1/calls/{id}/spoken-consent": `{"purposes":["completion-dropped"],"recipients":["AGT"]}`,
 	"POST /api/v1/processes":                 `{"form":"subpoena","issuer":"Superior Court","reference":"A-12","served_on":"city","calls":["CALL"],"until":"DAY","copy":"cGFwZXI="}`,
 	"POST /api/v1/screening":                 `{"call":"CALL","reason":"spam","until":"DAY"}`,
