@@ -261,7 +261,7 @@ func TestCapOnReveals(t *testing.T) {
 	fails(t, "her third", reveal(ana), ani.ErrTooMany)
 	p.said(t, ani.KindRelease, map[string]string{"row": "D09", "result": "DENY", "stopped": "cap"})
 	fails(t, "her fourth", reveal(ana), ani.ErrTooMany)
-	if n := ok(p.Notices(t.Context(), city, "", 9))(t); len(n) != 1 || n[0].About != ani.NoticeCap {
+	if n := ok(p.Notices(t.Context(), city, "", 9))(t); len(n) != 1 || n[0].About != ani.NoticeCap || n[0].Ref != "actor "+p.now.UTC().Truncate(time.Hour).Format(time.RFC3339Nano) {
 		t.Errorf("the owner was told %+v", n)
 	}
 	if !strings.Contains(p.log.String(), "level=ERROR") || hasNumber(p.log.String()) {

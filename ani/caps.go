@@ -124,7 +124,7 @@ func (o *Office) overCap(ctx context.Context, city call.CityID, by Person, over 
 	o.alarms.WithLabelValues("cap-" + over).Inc()
 	o.cfg.Log.Error("a cap on revealed caller numbers was reached: ask the privacy officer of the city", "city", city, "actor", by.Actor, "cap", over)
 	hour := stamp(o.now().Truncate(capWindow))
-	err := o.notify(ctx, city, notice{about: NoticeCap, ref: over + " " + by.Actor + " " + hour}, by)
+	err := o.notify(ctx, city, notice{about: NoticeCap, ref: over + " " + hour, once: by.Actor}, by)
 	if err != nil {
 		return fmt.Errorf("%w; %w", ErrTooMany, err)
 	}

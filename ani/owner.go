@@ -60,6 +60,7 @@ type notice struct {
 	about       NoticeAbout
 	call        call.ID
 	ref, row    string
+	once        string // with about and ref: what there is one notice of. It stands nowhere
 	tellSubject bool
 }
 
@@ -67,7 +68,7 @@ type notice struct {
 func (o *Office) notify(ctx context.Context, city call.CityID, n notice, by Person) error {
 	now := o.now()
 	k := kept[noticeBody]{
-		Entry: Entry{City: city, ID: derivedID("ntc", string(city), string(n.about), n.ref), Call: n.call, State: noticeNew, At: now, DueAt: now.Add(keepAccount)},
+		Entry: Entry{City: city, ID: derivedID("ntc", string(city), string(n.about), n.ref+n.once), Call: n.call, State: noticeNew, At: now, DueAt: now.Add(keepAccount)},
 		Body:  noticeBody{origin: origin{By: o.sign(by)}, About: n.about, Ref: n.ref, Row: n.row, TellSubject: n.tellSubject}}
 	entered, err := enter(ctx, o, o.notices, k, KindNotice, by, map[string]string{"entry": k.ID, "act": "written", "about": string(n.about),
 		"ref": n.ref, "row": n.row, "tell_subject": either(n.tellSubject, "yes", "no")})

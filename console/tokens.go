@@ -86,7 +86,7 @@ var tokenText = base32.StdEncoding.WithPadding(base32.NoPadding)
 var goodName = regexp.MustCompile(`^[\p{L}][\p{L}\p{Nd} ._@-]{0,63}$`)
 
 // longDigits finds seven digits in a row or nearly so: the shortest number that could be somebody's.
-var longDigits = regexp.MustCompile(`(\d[ ._-]*){7}`)
+var longDigits = regexp.MustCompile(`(\p{Nd}[ ._-]*){7}`)
 
 // Issue makes a token out of t, whose ID and CreatedAt it fills in, and returns it with its secret. Errors: ErrBadToken.
 func (k *Tokens) Issue(ctx context.Context, t Token) (secret string, issued Token, err error) {

@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"callhall/console"
+	"callhall/ledger"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 )
 
 func TestATokenIsKeptAsItsHash(t *testing.T) {
@@ -89,4 +91,16 @@ func TestIssueChecks(t *testing.T) {
 	if _, _, err := o.tokens.Issue(t.Context(), good); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestEveryActorCanStandInTheLedger: whoever got a token is refused nothing because of their name.
+func TestEveryActorCanStandInTheLedger(t *testing.T) {
+	o := newOffice(t, nil)
+	rapid.Check(t, func(r *rapid.T) {
+		name := rapid.OneOf(rapid.StringMatching(`[\p{L}][\p{L}\p{Nd} ._@-]{0,63}`), rapid.StringMatching(`[a-z][0-9٠-٩ ._-]{0,16}`)).Draw(r, "name")
+		_, k, err := o.tokens.Issue(t.Context(), console.Token{City: "demo", Name: name, Role: console.RoleSupervisor, ExpiresAt: o.now.Add(time.Hour)})
+		if err == nil && !ledger.CanAct(k.Actor()) {
+			r.Errorf("%s has a token and the ledger refuses them", k.Actor())
+		}
+	})
 }

@@ -26,6 +26,7 @@ const commitmentPrefix = "callhall leaf v1\n"
 
 var (
 	kindForm = regexp.MustCompile(`^[a-z][a-z0-9.-]{0,60}/[1-9][0-9]{0,3}$`)
+	callForm = regexp.MustCompile(`^(?:cl_[a-z2-7]{26})?$`) // call.NewID, or no one call
 	factForm = regexp.MustCompile(`^[a-z][a-z0-9_]{0,60}$`)
 )
 
@@ -41,19 +42,28 @@ func newEntry(city call.CityID, leaf call.Leaf) (entry, error) {
 	if reserved(leaf.Kind) {
 		return entry{}, fmt.Errorf("%w: only the ledger itself writes %s", ErrRefused, leaf.Kind)
 	}
+	if !callForm.MatchString(string(leaf.Call)) {
+		return entry{}, fmt.Errorf("%w: its call is not the id of one", ErrRefused) // the value stays out, here and below
+	}
 	for name, value := range leaf.Facts {
 		if mayBeTelephone(name, value) {
-			return entry{}, fmt.Errorf("%w: fact %s may hold a telephone number", ErrRefused, name) // the value stays out
+			return entry{}, fmt.Errorf("%w: fact %s may hold a telephone number", ErrRefused, name)
 		}
 	}
 	return ownEntry(city, leaf)
 }
+
+// CanAct tells whether somebody of this name can stand in a leaf as its actor: not where it may be a telephone number.
+func CanAct(actor string) bool { return !mayBeTelephone("actor", actor) }
 
 // reserved kinds are those that the ledger writes about itself.
 func reserved(kind string) bool { return kind == KindErased || kind == KindKey || kind == KindSucceeds }
 
 // ownEntry makes an entry of a leaf that may be one of the ledger's own: keys and hashes have digits in them.
 func ownEntry(city call.CityID, leaf call.Leaf) (entry, error) {
+	if !CanAct(leaf.Actor) {
+		return entry{}, fmt.Errorf("%w: its actor may be a telephone number", ErrRefused)
+	}
 	body, err := encode(city, leaf)
 	if err != nil {
 		return entry{}, err

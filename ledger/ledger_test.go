@@ -446,12 +446,22 @@ func TestAppendRefuses(t *testing.T) {
 		"fact":    func(l *call.Leaf) { l.Facts = map[string]string{"Bad Name": "x"} },
 		"utf-8":   func(l *call.Leaf) { l.Facts = map[string]string{"x": "\xff"} },
 		"number":  func(l *call.Leaf) { l.Facts = map[string]string{"x": "+1 212 555 0142"} },
+		"actor":   func(l *call.Leaf) { l.Actor = "agent:+12125550142" },
+		"call":    func(l *call.Leaf) { l.Call = "+1 212 555 0142" },
+		"call id": func(l *call.Leaf) { l.Call = "rec_aaaaaaaaaaaaaaaaaaaaaaaaaa" },
 		"size":    func(l *call.Leaf) { l.Facts = map[string]string{"x": strings.Repeat("x", 20000)} },
 	} {
 		bad := good
 		change(&bad)
 		if err := l.Append(t.Context(), city, bad); !errors.Is(err, ledger.ErrRefused) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, id := range []call.ID{"", call.NewID()} {
+		for _, actor := range []string{"engine", "agent:1001", "agent:20260301", "token:Ana María/tok_aaaaaaaaaaaaa2345672345672"} {
+			if err := l.Append(t.Context(), "other", call.Leaf{Kind: "x.y/1", At: good.At, Call: id, Actor: actor}); err != nil {
+				t.Errorf("call %q, actor %q: %v", id, actor, err)
+			}
 		}
 	}
 	for _, name := range []call.CityID{"", "a/b", "..", "a+b", "a b"} {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"callhall/call"
+	"callhall/console"
+	"callhall/ledger"
 )
 
 // city checks one city, which stands at path.
@@ -102,6 +104,9 @@ func (c checker) cityAgents(cfg Config, path string, city CityConfig) {
 	for i, a := range city.Agents {
 		at := fmt.Sprintf("%s.agents[%d]", path, i)
 		c.name(at+".id", string(a.ID), agentForm)
+		if actor := (console.Token{ID: "-", Role: console.RoleAgent, Agent: a.ID}).Actor(); !ledger.CanAct(actor) {
+			c.fault(at+".id", "may be taken for a telephone number, and the ledger, where agents' ids stand, takes none; write fewer digits, or letters between them")
+		}
 		if !cfg.Development {
 			c.secret(at+".password_file", a.PasswordFile)
 		}
