@@ -106,16 +106,16 @@ func (v *Vault) keep(ctx context.Context, in Incoming, h held) (call.CallerClass
 		return call.CallerClass{}, err
 	}
 	found := v.classify(ctx, in, h)
-	errs := make([]error, 2+len(found.decisions))
+	errs := make([]error, 3, 3+len(found.decisions))
 	var writing sync.WaitGroup
 	writing.Go(func() { errs[0] = v.store.Put(ctx, row) })
-	writing.Go(func() { errs[1] = v.takeUp(ctx, &found) })
-	for i, d := range found.decisions {
-		writing.Go(func() { errs[2+i] = v.record(ctx, d) })
+	if found.redial != nil {
+		writing.Go(func() { errs[1] = v.takeUp(ctx, &found) })
 	}
+	errs[2] = v.recordAll(ctx, found.decisions)
 	writing.Wait()
-	for _, d := range found.decisions {
-		errs = append(errs, d.err())
+	for i := range found.decisions {
+		errs = append(errs, found.decisions[i].err())
 	}
 	return found.class, errors.Join(errs...)
 }

@@ -192,13 +192,17 @@ func privacyValues(p Privacy) []string {
 	return values
 }
 
-// recordAll writes the leaves side by side, so that they share a commit.
+// recordAll writes the leaves side by side, so that they share a commit: the first here, and each other on a goroutine.
 func (v *Vault) recordAll(ctx context.Context, all []decision) error {
+	if len(all) == 0 {
+		return nil
+	}
 	errs := make([]error, len(all))
 	var writing sync.WaitGroup
-	for i, d := range all {
-		writing.Go(func() { errs[i] = v.record(ctx, d) })
+	for i := 1; i < len(all); i++ {
+		writing.Go(func() { errs[i] = v.record(ctx, all[i]) })
 	}
+	errs[0] = v.record(ctx, all[0])
 	writing.Wait()
 	return errors.Join(errs...)
 }

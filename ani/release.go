@@ -336,11 +336,11 @@ func (d *decision) leaf() call.Leaf {
 		put("stir", d.who.proved.why)
 		put("diverted", either(d.who.proved.diverted, "yes", ""))
 	}
-	for name, value := range map[string]string{"case": d.Case, "reason": d.reason, "to": d.To} {
-		if !plainCase(value) {
-			value = "refused"
+	for _, typed := range [...]struct{ name, value string }{{"case", d.Case}, {"reason", d.reason}, {"to", d.To}} {
+		if !plainCase(typed.value) {
+			typed.value = "refused"
 		}
-		put(name, value)
+		put(typed.name, typed.value)
 	}
 	put("ref", d.ref)
 	put("second", d.second)

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"strconv"
 )
 
 // What is sealed begins with a byte for its form, then the id of the key (4 bytes) and the nonce (12); AES-256-GCM of
@@ -95,6 +96,11 @@ func openRow1(keys []Key, row VaultRow) (held, error) {
 
 // bound is everything in a row but the seal itself.
 func bound(version int, row VaultRow) []byte {
-	return fmt.Appendf(nil, "callhall vault row v%d %q %q %q %q %q %t %d %d", version, row.City, row.Call, row.Status, row.Verstat,
-		row.Source, row.Private, row.CapturedAt.UnixNano(), row.DueAt.UnixNano())
+	b := strconv.AppendInt(append(make([]byte, 0, 256), "callhall vault row v"...), int64(version), 10)
+	for _, word := range [...]string{string(row.City), string(row.Call), string(row.Status), string(row.Verstat), string(row.Source)} {
+		b = strconv.AppendQuote(append(b, ' '), word)
+	}
+	b = strconv.AppendBool(append(b, ' '), row.Private)
+	b = strconv.AppendInt(append(b, ' '), row.CapturedAt.UnixNano(), 10)
+	return strconv.AppendInt(append(b, ' '), row.DueAt.UnixNano(), 10)
 }

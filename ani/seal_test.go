@@ -3,6 +3,7 @@ package ani
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -46,6 +47,21 @@ func TestSealBindsTheRow(t *testing.T) {
 			t.Errorf("%s changed: %q, %v", name, h.Number.open(), err)
 		}
 	}
+}
+
+// TestWhatARowBinds: the words in quotes, the times in nanoseconds, as rows that are on disks have it.
+func TestWhatARowBinds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		word := rapid.String()
+		row := VaultRow{City: call.CityID(word.Draw(t, "city")), Call: call.ID(word.Draw(t, "call")), Status: call.CallerStatus(word.Draw(t, "status")),
+			Verstat: call.Verstat(word.Draw(t, "verstat")), Source: Source(word.Draw(t, "source")), Private: rapid.Bool().Draw(t, "private"),
+			CapturedAt: time.Unix(0, rapid.Int64().Draw(t, "captured")), DueAt: time.Unix(0, rapid.Int64().Draw(t, "due"))}
+		want := fmt.Sprintf("callhall vault row v2 %q %q %q %q %q %t %d %d", row.City, row.Call, row.Status, row.Verstat, row.Source, row.Private,
+			row.CapturedAt.UnixNano(), row.DueAt.UnixNano())
+		if got := string(bound(2, row)); got != want {
+			t.Fatalf("%s, want %s", got, want)
+		}
+	})
 }
 
 // A row that the first version wrote, byte for byte.

@@ -68,8 +68,15 @@ func tokenKeyID(u tokenUse, from time.Time) string {
 
 // tokenKeys has the keys that this process knows, so that making or matching a token reads no database.
 type tokenKeys struct {
-	mu    sync.Mutex
-	known map[call.CityID]map[string]*tokenKey
+	mu    sync.RWMutex
+	known map[tokenPeriod]*tokenKey
+}
+
+// tokenPeriod is what a key is for: one city, one use, and the period that began at from (Unix seconds).
+type tokenPeriod struct {
+	city call.CityID
+	use  tokenUse
+	from int64
 }
 
 // tokenKey is one key, or the knowledge that there is none.
@@ -82,34 +89,32 @@ type tokenKey struct {
 
 // tokenKeyAt returns the city's key of the period that began at from.
 func (v *Vault) tokenKeyAt(city call.CityID, u tokenUse, from time.Time) *tokenKey {
-	t := &v.tokens
+	t, at := &v.tokens, tokenPeriod{city, u, from.Unix()}
+	t.mu.RLock()
+	k := t.known[at]
+	t.mu.RUnlock()
+	if k != nil {
+		return k
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.known[city] == nil {
-		if t.known == nil {
-			t.known = map[call.CityID]map[string]*tokenKey{}
-		}
-		t.known[city] = map[string]*tokenKey{}
+	if t.known == nil {
+		t.known = map[tokenPeriod]*tokenKey{}
 	}
-	id := tokenKeyID(u, from)
-	k := t.known[city][id]
-	if k == nil {
+	if t.known[at] == nil {
 		life := u.life()
-		k = &tokenKey{id: id, dueAt: from.Add(life.period + life.keep)}
-		t.known[city][id] = k
+		t.known[at] = &tokenKey{id: tokenKeyID(u, from), dueAt: from.Add(life.period + life.keep)}
 	}
-	return k
+	return t.known[at]
 }
 
 // forgetTokenKeys drops what is due from memory.
 func (v *Vault) forgetTokenKeys(now time.Time) {
 	v.tokens.mu.Lock()
 	defer v.tokens.mu.Unlock()
-	for _, keys := range v.tokens.known {
-		for id, k := range keys {
-			if !now.Before(k.dueAt) {
-				delete(keys, id)
-			}
+	for at, k := range v.tokens.known {
+		if !now.Before(k.dueAt) {
+			delete(v.tokens.known, at)
 		}
 	}
 }

@@ -103,8 +103,8 @@ func TestTokenKeysAreKeptSealedAndErased(t *testing.T) {
 	if _, err := f.Expire(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if len(f.mem.entries) != 0 || len(f.tokens.known["a"]) != 0 || len(f.book.take("a")) != 0 {
-		t.Errorf("left: %d in the store, %d in memory", len(f.mem.entries), len(f.tokens.known["a"]))
+	if len(f.mem.entries) != 0 || len(f.tokens.known) != 0 || len(f.book.take("a")) != 0 {
+		t.Errorf("left: %d in the store, %d in memory", len(f.mem.entries), len(f.tokens.known))
 	}
 }
 
