@@ -478,8 +478,9 @@ func others(rt *rapid.T, p ani.BatchProof, ids []call.ID) {
 // disputed is a dispute that the carrier has with these calls.
 func (f *tariffOffice) disputed(t *testing.T, trunk call.TrunkID, calls ...call.ID) ani.Paper {
 	t.Helper()
-	return ok(f.TakePaper(t.Context(), city, ani.NewPaper{Form: ani.PaperDispute, Issuer: "The carrier", Reference: "D-1", ServedOn: ani.ServedOnCity,
+	paper := ok(f.TakePaper(t.Context(), city, ani.NewPaper{Form: ani.PaperDispute, Issuer: "The carrier", Reference: "D-1", ServedOn: ani.ServedOnCity,
 		Calls: calls, Trunk: trunk, Until: f.now.Add(80 * 24 * time.Hour)}, dana))(t)
+	return ok(f.VerifyPaper(t.Context(), city, paper.ID, rita))(t)
 }
 
 func dispute(id call.ID, paper string) ani.NewAsk {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"callhall/call"
 )
@@ -23,15 +24,19 @@ type copyBody struct {
 	Data []byte `json:"data"`
 }
 
-func copyID(paper string, i int) string { return fmt.Sprintf("%s.%d", paper, i) }
+// copyID names a piece by all that its paper must have the same: what a failed try has left under the paper's id, of another
+// copy or to be erased at another time, is never taken for it.
+func copyID(paper Entry, digest string, i int) string {
+	return derivedID("cpy", paper.ID, stamp(paper.DueAt), digest, strconv.Itoa(i))
+}
 
 // keepCopy writes a copy in pieces, before the paper itself: a paper that is there has its whole copy. Pieces of a try
 // that failed go at their due time.
-func (o *Office) keepCopy(ctx context.Context, paper Entry, data []byte) error {
+func (o *Office) keepCopy(ctx context.Context, paper Entry, digest string, data []byte) error {
 	for i := 0; len(data) > 0; i++ {
 		n := min(len(data), copyChunk)
 		_, err := o.copies.add(ctx, kept[copyBody]{Body: copyBody{data[:n]},
-			Entry: Entry{City: paper.City, ID: copyID(paper.ID, i), At: paper.At, DueAt: paper.DueAt}})
+			Entry: Entry{City: paper.City, ID: copyID(paper, digest, i), At: paper.At, DueAt: paper.DueAt}})
 		if err != nil && !errors.Is(err, ErrExists) { // of the same request, tried before
 			return err
 		}
@@ -52,7 +57,7 @@ func (o *Office) PaperCopy(ctx context.Context, city call.CityID, id string, by 
 	}
 	data := make([]byte, 0, k.Body.CopySize)
 	for i := 0; len(data) < k.Body.CopySize; i++ {
-		piece, err := o.copies.get(ctx, city, copyID(id, i))
+		piece, err := o.copies.get(ctx, city, copyID(k.Entry, k.Body.CopySHA256, i))
 		if err != nil {
 			return nil, fmt.Errorf("copy of %s: %w", id, err)
 		}

@@ -51,19 +51,20 @@ type paperRule struct {
 	process  Process // once it holds
 	relation Relation
 	second   bool // holds only when another person has verified it
+	written  bool // comes with a copy of what was written
 	named    int  // at most so many calls, and all by their id; 0: any number, or a window of time
 	takes    []Role
 }
 
 var paperRules = map[PaperForm]paperRule{
-	PaperSubpoena: {PurposeLegalProcess, ProcessPaper, RelationNamed, true, 0, []Role{RolePrivacy, RoleRecords}},
-	PaperOrder:    {PurposeLegalProcess, ProcessPaper, RelationNamed, true, 0, []Role{RolePrivacy, RoleRecords}},
-	PaperWarrant:  {PurposeLegalProcess, ProcessPaper, RelationNamed, true, 0, []Role{RolePrivacy, RoleRecords}},
-	PaperExigency: {PurposeExigency, ProcessExigency, RelationNamed, false, 1, []Role{RolePrivacy, RoleSupervisor}},
-	PaperInformal: {PurposeLegalProcess, ProcessMisserved, RelationNone, false, 0, []Role{RolePrivacy, RoleRecords, RoleSupervisor, RoleOperator}},
-	PaperRecords:  {PurposePublicRecords, ProcessFinding, RelationNamed, true, 0, []Role{RolePrivacy, RoleRecords}},
-	PaperTicket:   {PurposeTrouble, ProcessNone, RelationNamed, false, 10, []Role{RolePrivacy, RoleSupervisor}},
-	PaperDispute:  {PurposeDispute, ProcessNone, RelationCarried, false, 100, []Role{RolePrivacy, RoleSupervisor}},
+	PaperSubpoena: {PurposeLegalProcess, ProcessPaper, RelationNamed, true, true, 0, []Role{RolePrivacy, RoleRecords}},
+	PaperOrder:    {PurposeLegalProcess, ProcessPaper, RelationNamed, true, true, 0, []Role{RolePrivacy, RoleRecords}},
+	PaperWarrant:  {PurposeLegalProcess, ProcessPaper, RelationNamed, true, true, 0, []Role{RolePrivacy, RoleRecords}},
+	PaperExigency: {PurposeExigency, ProcessExigency, RelationNamed, false, true, 1, []Role{RolePrivacy, RoleSupervisor}},
+	PaperInformal: {PurposeLegalProcess, ProcessMisserved, RelationNone, false, false, 0, []Role{RolePrivacy, RoleRecords, RoleSupervisor, RoleOperator}},
+	PaperRecords:  {PurposePublicRecords, ProcessFinding, RelationNamed, true, true, 0, []Role{RolePrivacy, RoleRecords}},
+	PaperTicket:   {PurposeTrouble, ProcessNone, RelationNamed, true, false, 10, []Role{RolePrivacy, RoleSupervisor}},
+	PaperDispute:  {PurposeDispute, ProcessNone, RelationCarried, true, false, 100, []Role{RolePrivacy, RoleSupervisor}},
 }
 
 // NewPaper is a paper that the city's officer takes in.
@@ -144,7 +145,7 @@ func (o *Office) TakePaper(ctx context.Context, city call.CityID, p NewPaper, by
 		return Paper{}, fmt.Errorf("take in a paper: %w", err)
 	}
 	k := o.newPaper(city, p, by)
-	if err := o.keepCopy(ctx, k.Entry, p.Copy); err != nil {
+	if err := o.keepCopy(ctx, k.Entry, k.Body.CopySHA256, p.Copy); err != nil {
 		return Paper{}, fmt.Errorf("take in a paper: keep its copy: %w", err)
 	}
 	k, err := enter(ctx, o, o.papers, k, KindProcess, by, k.Body.facts(k.ID, k.State))
@@ -201,7 +202,7 @@ func (p NewPaper) check(rule paperRule) error {
 		return fmt.Errorf("%w: it names 1 to %d calls by their id", ErrIncomplete, rule.named)
 	case rule.second && !window && len(p.Calls) == 0:
 		return fmt.Errorf("%w: its scope, calls or a window of time", ErrIncomplete)
-	case rule.purpose == PurposeLegalProcess && p.Form != PaperInformal && len(p.Copy) == 0:
+	case rule.written && len(p.Copy) == 0:
 		return fmt.Errorf("%w: a copy of the paper", ErrIncomplete)
 	case rule.relation == RelationCarried && p.Trunk == "":
 		return fmt.Errorf("%w: the carrier's trunk", ErrIncomplete)
@@ -217,8 +218,8 @@ func (b paperBody) facts(id, act string) map[string]string {
 		"copy": b.CopySHA256, "until": stamp(b.Until), "nondisclosure": either(b.Nondisclosure, "yes", "no")}
 }
 
-// VerifyPaper says that a paper is what it seems: the issuer was asked, or the custodian has found that no exemption
-// applies. Somebody else than who took it in does it. Errors: ErrNotPermitted, ErrSecondPerson, ErrState, ErrNotFound.
+// VerifyPaper says that a paper is what it seems: the issuer was asked, the carrier has that ticket or that dispute, or the
+// custodian has found that no exemption applies. Somebody else than who took it in does it. Errors: ErrNotPermitted, ErrSecondPerson, ErrState, ErrNotFound.
 func (o *Office) VerifyPaper(ctx context.Context, city call.CityID, id string, by Person) (Paper, error) {
 	if err := permit(by, RolePrivacy, RoleRecords); err != nil {
 		return Paper{}, fmt.Errorf("verify a paper: %w", err)

@@ -177,24 +177,26 @@ func TestTakingAPaperIsChecked(t *testing.T) {
 		by     ani.Person
 		want   error
 	}{
-		"form":             {func(n *ani.NewPaper) { n.Form = "badge" }, dana, ani.ErrIncomplete},
-		"no copy":          {func(n *ani.NewPaper) { n.Copy = nil }, dana, ani.ErrIncomplete},
-		"large copy":       {func(n *ani.NewPaper) { n.Copy = make([]byte, ani.MaxCopy+1) }, dana, ani.ErrIncomplete},
-		"no scope":         {func(n *ani.NewPaper) { n.Calls = nil }, dana, ani.ErrIncomplete},
-		"window":           {func(n *ani.NewPaper) { n.To = p.now }, dana, nil},
-		"bad window":       {func(n *ani.NewPaper) { n.From, n.To = p.now, p.now }, dana, ani.ErrIncomplete},
-		"no issuer":        {func(n *ani.NewPaper) { n.Issuer = "" }, dana, ani.ErrIncomplete},
-		"no end":           {func(n *ani.NewPaper) { n.Until = time.Time{} }, dana, ani.ErrIncomplete},
-		"served on":        {func(n *ani.NewPaper) { n.ServedOn = "" }, dana, ani.ErrIncomplete},
-		"reference":        {func(n *ani.NewPaper) { n.Reference = "212 555 0142" }, dana, ani.ErrCase},
-		"call":             {func(n *ani.NewPaper) { n.Calls = []call.ID{"2125550142"} }, dana, ani.ErrIncomplete},
-		"exigency of many": {func(n *ani.NewPaper) { n.Form, n.Calls = ani.PaperExigency, []call.ID{id, call.NewID()} }, dana, ani.ErrIncomplete},
-		"ticket of time":   {func(n *ani.NewPaper) { n.Form, n.From, n.To = ani.PaperTicket, p.now, p.now.Add(1) }, dana, ani.ErrIncomplete},
-		"ticket of 11":     {func(n *ani.NewPaper) { n.Form, n.Calls = ani.PaperTicket, manyCalls(11) }, dana, ani.ErrIncomplete},
-		"dispute":          {func(n *ani.NewPaper) { n.Form = ani.PaperDispute }, dana, ani.ErrIncomplete},
-		"an agent":         {func(*ani.NewPaper) {}, ana, ani.ErrNotPermitted},
-		"the operator":     {func(*ani.NewPaper) {}, omar, ani.ErrNotPermitted},
-		"a supervisor":     {func(*ani.NewPaper) {}, sam, ani.ErrNotPermitted},
+		"form":               {func(n *ani.NewPaper) { n.Form = "badge" }, dana, ani.ErrIncomplete},
+		"no copy":            {func(n *ani.NewPaper) { n.Copy = nil }, dana, ani.ErrIncomplete},
+		"finding unwritten":  {func(n *ani.NewPaper) { n.Form, n.Copy = ani.PaperRecords, nil }, dana, ani.ErrIncomplete},
+		"exigency unwritten": {func(n *ani.NewPaper) { n.Form, n.Copy = ani.PaperExigency, nil }, sam, ani.ErrIncomplete},
+		"large copy":         {func(n *ani.NewPaper) { n.Copy = make([]byte, ani.MaxCopy+1) }, dana, ani.ErrIncomplete},
+		"no scope":           {func(n *ani.NewPaper) { n.Calls = nil }, dana, ani.ErrIncomplete},
+		"window":             {func(n *ani.NewPaper) { n.To = p.now }, dana, nil},
+		"bad window":         {func(n *ani.NewPaper) { n.From, n.To = p.now, p.now }, dana, ani.ErrIncomplete},
+		"no issuer":          {func(n *ani.NewPaper) { n.Issuer = "" }, dana, ani.ErrIncomplete},
+		"no end":             {func(n *ani.NewPaper) { n.Until = time.Time{} }, dana, ani.ErrIncomplete},
+		"served on":          {func(n *ani.NewPaper) { n.ServedOn = "" }, dana, ani.ErrIncomplete},
+		"reference":          {func(n *ani.NewPaper) { n.Reference = "212 555 0142" }, dana, ani.ErrCase},
+		"call":               {func(n *ani.NewPaper) { n.Calls = []call.ID{"2125550142"} }, dana, ani.ErrIncomplete},
+		"exigency of many":   {func(n *ani.NewPaper) { n.Form, n.Calls = ani.PaperExigency, []call.ID{id, call.NewID()} }, dana, ani.ErrIncomplete},
+		"ticket of time":     {func(n *ani.NewPaper) { n.Form, n.From, n.To = ani.PaperTicket, p.now, p.now.Add(1) }, dana, ani.ErrIncomplete},
+		"ticket of 11":       {func(n *ani.NewPaper) { n.Form, n.Calls = ani.PaperTicket, manyCalls(11) }, dana, ani.ErrIncomplete},
+		"dispute":            {func(n *ani.NewPaper) { n.Form = ani.PaperDispute }, dana, ani.ErrIncomplete},
+		"an agent":           {func(*ani.NewPaper) {}, ana, ani.ErrNotPermitted},
+		"the operator":       {func(*ani.NewPaper) {}, omar, ani.ErrNotPermitted},
+		"a supervisor":       {func(*ani.NewPaper) {}, sam, ani.ErrNotPermitted},
 	} {
 		n := warrant(p, id)
 		c.change(&n)
@@ -209,6 +211,32 @@ func manyCalls(n int) (ids []call.ID) {
 		ids = append(ids, call.NewID())
 	}
 	return ids
+}
+
+// A try that failed leaves nothing that a second one under its key takes for its own: another copy, or one that goes before
+// the paper does.
+func TestCopyIsOfTheTryThatEnteredThePaper(t *testing.T) {
+	for name, change := range map[string]func(*ani.NewPaper){
+		"scanned again": func(n *ani.NewPaper) { n.Copy = []byte("page one, well scanned") },
+		"holds longer":  func(n *ani.NewPaper) { n.Until = n.Until.Add(1000 * 24 * time.Hour) },
+	} {
+		p := newPrivacyOffice(t, ani.OfficeConfig{})
+		n := warrant(p, p.caller(t, present))
+		n.Key, n.Copy = "k", []byte("page one, badly scanned")
+		p.book.broken = errors.New("disk full")
+		_, err := p.TakePaper(t.Context(), city, n, dana)
+		fails(t, "the first try", err, p.book.broken)
+		p.book.broken = nil
+		change(&n)
+		paper := ok(p.TakePaper(t.Context(), city, n, dana))(t)
+		if name == "holds longer" {
+			p.now = p.now.Add(500 * 24 * time.Hour) // when the first try's are due
+			ok(p.Expire(t.Context()))(t)
+		}
+		if got, err := p.PaperCopy(t.Context(), city, paper.ID, rita); err != nil || !bytes.Equal(got, n.Copy) {
+			t.Errorf("%s: the copy is %q, %v", name, got, err)
+		}
+	}
 }
 
 // A copy is kept in sealed pieces, and reading it is in the ledger.
@@ -317,7 +345,7 @@ func TestOtherPapers(t *testing.T) {
 	}{
 		{ani.PurposeExigency, ani.RecipientPolice, take(ani.PaperExigency, false), "D26", "D28", ani.AskPending},
 		{ani.PurposePublicRecords, ani.RecipientPublic, take(ani.PaperRecords, true), "D29", "D29", ani.AskPending},
-		{ani.PurposeTrouble, ani.RecipientTrunk, take(ani.PaperTicket, false), "D18", "D18", ani.AskGranted},
+		{ani.PurposeTrouble, ani.RecipientTrunk, take(ani.PaperTicket, true), "D18", "D18", ani.AskGranted},
 	} {
 		ask := ani.NewAsk{Call: id, Purpose: c.purpose, Recipient: c.to, Ref: c.paper}
 		if a := ok(p.Ask(t.Context(), city, ask, dana))(t); a.Row != c.row || a.State != c.state {
@@ -332,10 +360,14 @@ func TestOtherPapers(t *testing.T) {
 			t.Errorf("%s without a paper: %s by %s", c.purpose, a.State, a.Row)
 		}
 	}
-	// A finding that nobody else has signed is none.
-	ask := ani.NewAsk{Call: id, Purpose: ani.PurposePublicRecords, Recipient: ani.RecipientPublic, Ref: take(ani.PaperRecords, false)}
-	if a := ok(p.Ask(t.Context(), city, ask, rita))(t); a.State != ani.AskDenied {
-		t.Errorf("an unsigned finding: %s by %s", a.State, a.Row)
+	// A finding that nobody else has signed is none, and neither is a carrier's ticket.
+	for ask, by := range map[ani.NewAsk]ani.Person{
+		{Call: id, Purpose: ani.PurposePublicRecords, Recipient: ani.RecipientPublic, Ref: take(ani.PaperRecords, false)}: rita,
+		{Call: id, Purpose: ani.PurposeTrouble, Recipient: ani.RecipientTrunk, Ref: take(ani.PaperTicket, false)}:         dana,
+	} {
+		if a := ok(p.Ask(t.Context(), city, ask, by))(t); a.State != ani.AskDenied {
+			t.Errorf("%s on an unsigned paper: %s by %s", ask.Purpose, a.State, a.Row)
+		}
 	}
 	for _, n := range ok(p.Notices(t.Context(), city, "", 99))(t) {
 		forbidden = forbidden || n.About == ani.NoticeDenied && !n.TellSubject

@@ -54,6 +54,7 @@ func TestBatchesAndProofs(t *testing.T) {
 	}
 	paper := o.field(o.post(dana, "/api/v1/processes", `{"form":"dispute","issuer":"The carrier","reference":"D-1","served_on":"city","calls":["`+id+
 		`"],"trunk":"carrier-a","until":"`+o.now.Add(24*time.Hour).Format(time.RFC3339)+`"}`, http.StatusCreated), "id")
+	o.post(rita, "/api/v1/processes/"+paper+"/verify", "", http.StatusOK)
 	ask := o.post(dana, "/api/v1/calls/"+id+"/ani-releases", `{"purpose":"billing-dispute","recipient":"TRK","ref":"`+paper+`"}`, http.StatusCreated)
 	if o.field(ask, "state") != "granted" || o.field(ask, "row") != "D06" {
 		t.Fatalf("asked: %s", ask)
