@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,11 +53,11 @@ type accountOf struct {
 	silent  bool // a paper forbids that the subject is told
 }
 
-// accounted tells whether a decision belongs into the subject's accounting (O8): what shows something to anybody but the
-// engine.
+// accounted tells whether a decision belongs into the subject's accounting (O8): what gives something to anybody but the
+// engine. A handle that was dialled for an agent is among it: nobody saw the number, but a carrier was given it to dial.
 func (d *decision) accounted() bool {
-	shown := d.ruling.Decision == Full || d.ruling.Decision == Mask || d.ruling.Decision == Token
-	return shown && d.tuple.Recipient != RecipientEngine && (d.ruling.Obliges(Accounted) || d.ruling.Obliges(Recallable))
+	given := []Decision{Full, Mask, Token, Handle}
+	return slices.Contains(given, d.ruling.Decision) && d.tuple.Recipient != RecipientEngine && (d.ruling.Obliges(Accounted) || d.ruling.Obliges(Recallable))
 }
 
 // discloseUrgently writes a hand-over to 911 into the subject's accounting beside the call: nothing waits for it, and what

@@ -168,7 +168,7 @@ func TestCityNarrowsWhatAgentsSee(t *testing.T) {
 // A handle dials what it stands for, in its own city, and leaves one leaf.
 func TestDestination(t *testing.T) {
 	f := newInside(t, nil)
-	if _, err := f.Destination(t.Context(), "a", "hdl_1", "cl_new", "agent:ana"); !errors.Is(err, ErrHandle) {
+	if _, err := f.Destination(t.Context(), "a", "hdl_1", "cl_new", "agent:ana", "carrier-1"); !errors.Is(err, ErrHandle) {
 		t.Errorf("without an office: %v", err)
 	}
 	open, hidden := f.arrive(t, "a", presentHeaders).Call, f.arrive(t, "a", hiddenHeaders).Call
@@ -187,7 +187,7 @@ func TestDestination(t *testing.T) {
 		leaves []string
 	}{{"a", "hdl_open", true, []string{"D09 HANDLE"}}, {"a", "hdl_hidden", false, []string{"D11 DENY"}}, {"a", "hdl_word", true, []string{"D10 HANDLE"}},
 		{"b", "hdl_open", false, nil}, {"a", "hdl_none", false, nil}} {
-		value, err := f.Destination(t.Context(), c.city, c.handle, "cl_new", "agent:ana")
+		value, err := f.Destination(t.Context(), c.city, c.handle, "cl_new", "agent:ana", "carrier-1")
 		if c.dials != (err == nil) || c.dials != (value.Reveal() == "+12125550142") || !c.dials && !errors.Is(err, ErrHandle) {
 			t.Errorf("%s of %s: %q, %v", c.handle, c.city, value.Reveal(), err)
 		}
@@ -196,7 +196,7 @@ func TestDestination(t *testing.T) {
 		}
 	}
 	f.book.broken = errTestDisk
-	if value, err := f.Destination(t.Context(), "a", "hdl_open", "cl_new", "agent:ana"); !errors.Is(err, errTestDisk) || value.Reveal() != "" {
+	if value, err := f.Destination(t.Context(), "a", "hdl_open", "cl_new", "agent:ana", "carrier-1"); !errors.Is(err, errTestDisk) || value.Reveal() != "" {
 		t.Errorf("without a ledger: %q, %v", value.Reveal(), err)
 	}
 }

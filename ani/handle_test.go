@@ -13,7 +13,7 @@ import (
 
 func (p *privacyOffice) dial(t *testing.T, handle string, by string) (string, error) {
 	t.Helper()
-	v, err := p.Destination(t.Context(), city, handle, call.NewID(), by)
+	v, err := p.Destination(t.Context(), city, handle, call.NewID(), by, "carrier-1")
 	return v.Reveal(), err
 }
 
@@ -39,7 +39,7 @@ func TestHandleOfADroppedCall(t *testing.T) {
 			t.Errorf("%s got %s", name, got)
 		}
 	}
-	_, err := p.Destination(t.Context(), other, h.Handle, call.NewID(), "agent:ana")
+	_, err := p.Destination(t.Context(), other, h.Handle, call.NewID(), "agent:ana", "carrier-1")
 	fails(t, "another city", err, ani.ErrHandle)
 	p.restart(t)
 	if got := ok(p.dial(t, h.Handle, "agent:ana"))(t); got != "+12125550142" {
@@ -166,7 +166,7 @@ func TestTriesOfAHandle(t *testing.T) {
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			if v, err := p.Destination(t.Context(), city, h.Handle, call.NewID(), "agent:ana"); err == nil && v.Reveal() != "" {
+			if v, err := p.Destination(t.Context(), city, h.Handle, call.NewID(), "agent:ana", "carrier-1"); err == nil && v.Reveal() != "" {
 				dialled.Add(1)
 			}
 		})

@@ -49,7 +49,7 @@ func TestNoVerbReachesAcrossCities(t *testing.T) {
 		if err != nil || len(found.Calls) != 0 {
 			rt.Errorf("found: %+v, %v", found, err)
 		}
-		if value, err := f.Destination(t.Context(), other, "hdl_1", id, "agent:ana"); !errors.Is(err, ani.ErrHandle) || value.Reveal() != "" {
+		if value, err := f.Destination(t.Context(), other, "hdl_1", id, "agent:ana", "carrier-1"); !errors.Is(err, ani.ErrHandle) || value.Reveal() != "" {
 			rt.Errorf("destination: %v", err)
 		}
 		elsewhere, err := f.Capture(t.Context(), incoming(other, call.NewID(), ani.Headers{Asserted: []string{"<tel:+12125550142>"}}))

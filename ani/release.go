@@ -79,16 +79,18 @@ func (v *Vault) Release(ctx context.Context, r Request) (Grant, error) {
 }
 
 // Destination returns the number behind a call-back handle, for the Request-URI of the call newCall that the engine places
-// and for nothing else (D09, D10, D49): nobody is shown it. One leaf, of the call that the handle stands for. Errors:
-// ErrHandle, and those of store and ledger.
-func (v *Vault) Destination(ctx context.Context, city call.CityID, handle string, newCall call.ID, by string) (Value, error) {
+// and for nothing else (D09, D10, D49): nobody is shown it but the carrier by which the call goes, of the trunk by. One
+// leaf, of the call that the handle stands for, and a line in the subject's accounting where an agent has it dialled, both
+// with that trunk. Errors: ErrHandle, and those of store and ledger.
+func (v *Vault) Destination(ctx context.Context, city call.CityID, handle string, newCall call.ID, actor string, by call.TrunkID) (Value, error) {
 	if v.desk == nil {
 		return Value{}, fmt.Errorf("call back for %s: %w", newCall, ErrHandle)
 	}
-	r, err := v.desk.redeem(ctx, city, handle, newCall, by)
+	r, err := v.desk.redeem(ctx, city, handle, newCall, actor)
 	if err != nil {
 		return Value{}, fmt.Errorf("call back for %s: %w", newCall, err)
 	}
+	r.To = string(by)
 	d, err := v.decide(ctx, r)
 	if err := errors.Join(err, v.record(ctx, d)); err != nil {
 		return Value{}, fmt.Errorf("call back for %s: %w", newCall, err)

@@ -108,7 +108,7 @@ func (s *Server) destination(ctx context.Context, o call.Outward, w way) (addres
 	}
 	asking, cancel := context.WithTimeout(ctx, destinationPatience)
 	defer cancel()
-	number, err := s.deps.Egress.Destination(asking, o.City, o.Handle, o.Call, o.By)
+	number, err := s.deps.Egress.Destination(asking, o.City, o.Handle, o.Call, o.By, w.trunk.ID)
 	switch {
 	case ctx.Err() != nil:
 		return address{}, ctx.Err()

@@ -157,7 +157,7 @@ func TestWhereDialsGo(t *testing.T) {
 // handles is an Egress of numbers behind handles.
 type handles map[string]ani.Value
 
-func (h handles) Destination(_ context.Context, city call.CityID, handle string, _ call.ID, by string) (ani.Value, error) {
+func (h handles) Destination(_ context.Context, city call.CityID, handle string, _ call.ID, by string, _ call.TrunkID) (ani.Value, error) {
 	if city != "demo" || by != "agent:ana" || h[handle].Reveal() == "" {
 		return ani.Value{}, fmt.Errorf("call back: %w", ani.ErrHandle)
 	}
@@ -191,7 +191,7 @@ func TestNobodyToDial(t *testing.T) {
 // away is an Egress whose ledger is away.
 type away struct{ handles }
 
-func (away) Destination(context.Context, call.CityID, string, call.ID, string) (ani.Value, error) {
+func (away) Destination(context.Context, call.CityID, string, call.ID, string, call.TrunkID) (ani.Value, error) {
 	return ani.Value{}, errors.New("the ledger is away")
 }
 

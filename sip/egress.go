@@ -21,9 +21,9 @@ import (
 type Egress interface {
 	// Egress decides for one leg before its INVITE is sent. With an error nothing is shown, unless the leg is to 911.
 	Egress(ctx context.Context, o ani.Outgoing) (ani.Shown, error)
-	// Destination is the number behind a handle, for the Request-URI of a call back and for nothing else. Errors: the
+	// Destination is the number behind a handle, for the Request-URI of a call back over a trunk and for nothing else. Errors: the
 	// handle is over, is not this city's, or may not be dialled.
-	Destination(ctx context.Context, city call.CityID, handle string, newCall call.ID, by string) (ani.Value, error)
+	Destination(ctx context.Context, city call.CityID, handle string, newCall call.ID, actor string, by call.TrunkID) (ani.Value, error)
 }
 
 // An address is one end of a dialog, as From, To and the Request-URI write it. Where it is a caller's number it stays

@@ -340,7 +340,7 @@ func TestNothingOutsideOfAnotherCity(t *testing.T) {
 	if _, err := n.office.GiveHandle(n.ctx(), "birch", of, anAgent("aspen-1")); err == nil {
 		t.Error("the other city gives a handle of the call")
 	}
-	if _, err := n.vault.Destination(n.ctx(), "birch", handle.Handle, call.NewID(), "agent:aspen-1"); !errors.Is(err, ani.ErrHandle) {
+	if _, err := n.vault.Destination(n.ctx(), "birch", handle.Handle, call.NewID(), "agent:aspen-1", "carrier-1"); !errors.Is(err, ani.ErrHandle) {
 		t.Errorf("the other city dials the handle: %v", err)
 	}
 	ask, err := n.office.Ask(n.ctx(), "birch", ani.NewAsk{Call: of, Purpose: ani.PurposeDropped, Recipient: ani.RecipientAgent, Reason: "handle-failed"},
