@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -160,8 +161,11 @@ func (c *Console) download(name, contentType string, write func(context.Context,
 
 // failStream answers a stream that has not begun with a problem.
 func (c *Console) failStream(w http.ResponseWriter, r *http.Request, doing string, err error) {
-	c.fail(r.Context(), doing, err) // tells the log
-	writeProblem(w, r, statusOf(err))
+	var p *Problem
+	if !errors.As(c.fail(r.Context(), doing, err), &p) {
+		p = problem(r.Context(), http.StatusInternalServerError)
+	}
+	write(w, p)
 }
 
 // counter counts the bytes that went through.

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -233,6 +234,19 @@ func TestConfigIsChecked(t *testing.T) {
 		change(&cfg, &deps)
 		if _, err := console.New(cfg, deps); err == nil {
 			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// A ledger that is frozen says so, and what to do; to try again soon would not help.
+func TestFrozenLedgerSaysWhatToDo(t *testing.T) {
+	o := newOffice(t, nil)
+	o.behind.fail = fmt.Errorf("%w: %w", console.ErrFrozen, errInside)
+	token := o.token("demo", console.RolePrivacy)
+	for _, target := range []string{"/api/v1/ledger/checkpoint", "/api/v1/ledger/export", "/api/v1/ledger/entries/0/proof"} {
+		p := o.problem(o.ask(token, "GET", target, ""), http.StatusServiceUnavailable)
+		if p.Type != "/problems#frozen" || !strings.Contains(p.Detail, "ledger is frozen") || !strings.Contains(p.Detail, "callhall ledger succeed") {
+			t.Errorf("%s: %+v", target, p)
 		}
 	}
 }

@@ -19,6 +19,8 @@ var (
 	ErrCursor   = errors.New("the cursor is damaged, or belongs to another list")
 	ErrRefused  = errors.New("it has what must not be written down")
 
+	// ErrFrozen says that the city's ledger takes no entries and signs nothing until another succeeds it.
+	ErrFrozen = errors.New("the city's ledger is frozen")
 	// ErrUnavailable says that something else is away: nothing was done, and it can be tried again.
 	ErrUnavailable = errors.New("it is not available now")
 )
@@ -123,7 +125,8 @@ type Ledger interface {
 	Key(ctx context.Context, city call.CityID) (string, error)
 	// Proof proves one entry against a fresh checkpoint; it is JSON. Errors: ErrNotFound.
 	Proof(ctx context.Context, city call.CityID, index int64) ([]byte, error)
-	// Export writes the file that a stranger verifies.
+	// Export writes the file that a stranger verifies. Of a frozen log it is what the last checkpoint covers, if all that is
+	// there.
 	Export(ctx context.Context, city call.CityID, w io.Writer) error
 	// Consistency proves that the log over its first to entries continues the one over its first from; to 0 is all of them.
 	// It is JSON. Errors: ErrNotFound, where the log does not have so many.

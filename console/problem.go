@@ -68,6 +68,10 @@ var kinds = map[int]kind{
 // insecure is the problem of a request about a number that came, or would be answered, in the clear.
 var insecure = kind{"insecure", "Numbers are asked for and answered only over TLS or from this machine itself. Nothing was done."}
 
+// frozenLedger is the problem of what a ledger that takes no entries cannot do.
+var frozenLedger = kind{"frozen", "This city's ledger is frozen: it lacks or contradicts what a checkpoint covers, or is damaged. " +
+	"Nothing can be signed with it. Find out why; then callhall ledger succeed is the way on."}
+
 // problem is the problem of a status in the answer to the request of ctx.
 func problem(ctx context.Context, status int, faults ...Fault) *Problem {
 	k, known := kinds[status]
@@ -97,6 +101,9 @@ func (c *Console) fail(ctx context.Context, doing string, err error) error {
 	if status == http.StatusBadRequest {
 		return problem(ctx, status, Fault{Location: "query.cursor", Message: "belongs to another list, or is damaged"})
 	}
+	if errors.Is(err, ErrFrozen) {
+		return frozenLedger.problem(ctx, status)
+	}
 	return problem(ctx, status)
 }
 
@@ -105,7 +112,7 @@ var statuses = []struct {
 	err    error
 	status int
 }{
-	{ErrUnavailable, http.StatusServiceUnavailable},
+	{ErrFrozen, http.StatusServiceUnavailable}, {ErrUnavailable, http.StatusServiceUnavailable},
 	{ErrNotFound, http.StatusNotFound}, {cdr.ErrNotFound, http.StatusNotFound}, {ani.ErrNotFound, http.StatusNotFound},
 	{ani.ErrHandle, http.StatusNotFound},
 	{call.ErrUnknownCall, http.StatusNotFound}, {call.ErrNotYours, http.StatusNotFound}, // another's call is not theirs to know of

@@ -51,11 +51,12 @@ func (l exportLine) leafHash() tlog.Hash {
 }
 
 // Export writes the whole newest log of a city as JSON Lines that Verify reads with nothing else: FORMAT.md. It covers
-// what a fresh checkpoint covers; leaves added meanwhile are left out. The logs that it came after follow, newest first.
-// Errors: ErrForked, ErrDamaged, as long as nothing has succeeded a frozen log.
+// what a fresh checkpoint covers; leaves added meanwhile are left out. The logs that it came after follow, newest first. A
+// frozen log is exported as far as its last checkpoint covers it. Errors: ErrForked, ErrDamaged, when a frozen log does not
+// have what that covers any more: Succeed first.
 func (l *Ledger) Export(ctx context.Context, city call.CityID, w io.Writer) error {
 	c, err := l.city(ctx, city)
-	if err != nil {
+	if c == nil {
 		return err
 	}
 	out := bufio.NewWriterSize(w, 64<<10)
@@ -69,6 +70,9 @@ func (l *Ledger) Export(ctx context.Context, city call.CityID, w io.Writer) erro
 // export writes the log and all before it.
 func (c *cityLog) export(ctx context.Context, out io.Writer) error {
 	s, err := c.sign(ctx)
+	if frozen(err) {
+		s, err = c.lastSigned(ctx, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -92,6 +96,21 @@ func (c *cityLog) export(ctx context.Context, out io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// lastSigned is the last checkpoint that a frozen log had signed, if the log still has what it covers; else why.
+func (c *cityLog) lastSigned(ctx context.Context, why error) (signedHead, error) {
+	c.signing.Lock()
+	defer c.signing.Unlock()
+	text := c.lastText()
+	if text == nil {
+		return signedHead{}, why
+	}
+	h, err := c.contains(ctx, text, c.ring.verifiers())
+	if err != nil {
+		return signedHead{}, fmt.Errorf("%w, and nothing of it can be shown: %w", why, err)
+	}
+	return signedHead{head: h, text: text}, nil
 }
 
 // header is the first line. A change of key that the checkpoint does not cover yet is left out of it.

@@ -193,12 +193,17 @@ func (c *cityLog) statement(ctx context.Context, next *cityLog) (succession, err
 	return s, err
 }
 
-// witnessHead is the newest checkpoint that we know to have been outside: the witness's at opening, or our own since.
-func (c *cityLog) witnessHead() (foundHead, string) {
-	text := c.witnessed
+// lastText is the newest checkpoint that we know to have been outside: the witness's at opening, or our own since.
+func (c *cityLog) lastText() []byte {
 	if c.signed.text != nil {
-		text = c.signed.text
+		return c.signed.text
 	}
+	return c.witnessed
+}
+
+// witnessHead is what lastText says.
+func (c *cityLog) witnessHead() (foundHead, string) {
+	text := c.lastText()
 	if text == nil {
 		return foundHead{what: "none"}, ""
 	}

@@ -249,7 +249,8 @@ func (l leaves) List(ctx context.Context, city call.CityID, cursor string, limit
 
 // Checkpoint implements console.Ledger.
 func (l leaves) Checkpoint(ctx context.Context, city call.CityID) ([]byte, error) {
-	return l.ledger.Checkpoint(ctx, city)
+	text, err := l.ledger.Checkpoint(ctx, city)
+	return text, ledgerError(err)
 }
 
 // Key implements console.Ledger.
@@ -268,7 +269,7 @@ func (l leaves) Proof(ctx context.Context, city call.CityID, index int64) ([]byt
 
 // Export implements console.Ledger.
 func (l leaves) Export(ctx context.Context, city call.CityID, w io.Writer) error {
-	return l.ledger.Export(ctx, city, w)
+	return ledgerError(l.ledger.Export(ctx, city, w))
 }
 
 // Consistency implements console.Ledger.
@@ -282,7 +283,8 @@ func (l leaves) Consistency(ctx context.Context, city call.CityID, from, to int6
 
 // Rotate implements console.Ledger.
 func (l leaves) Rotate(ctx context.Context, city call.CityID, actor string) (string, error) {
-	return l.ledger.Rotate(ctx, city, actor)
+	key, err := l.ledger.Rotate(ctx, city, actor)
+	return key, ledgerError(err)
 }
 
 // Succeed implements console.Ledger.
@@ -293,7 +295,8 @@ func (l leaves) Succeed(ctx context.Context, city call.CityID, actor, reason str
 
 // ledgerError puts an error of the ledger into the console's words.
 func ledgerError(err error) error {
-	for _, pair := range [][2]error{{ledger.ErrNotFound, console.ErrNotFound}, {ledger.ErrNotFrozen, console.ErrConflict}, {ledger.ErrRefused, console.ErrRefused}} {
+	for _, pair := range [][2]error{{ledger.ErrNotFound, console.ErrNotFound}, {ledger.ErrNotFrozen, console.ErrConflict}, {ledger.ErrRefused, console.ErrRefused},
+		{ledger.ErrForked, console.ErrFrozen}, {ledger.ErrDamaged, console.ErrFrozen}} {
 		if errors.Is(err, pair[0]) {
 			return fmt.Errorf("%w: %w", pair[1], err)
 		}

@@ -68,6 +68,7 @@ type problem struct {
 	Status int    `json:"status"`
 	Title  string `json:"title"`
 	Detail string `json:"detail"`
+	ID     string `json:"request_id"`
 	Errors []struct {
 		Message  string `json:"message"`
 		Location string `json:"location"`
@@ -86,6 +87,9 @@ func (p problem) Error() string {
 	}
 	if len(parts) > 0 {
 		text += " (" + strings.Join(parts, "; ") + ")"
+	}
+	if p.ID != "" {
+		text += " [request " + plain(p.ID) + "]"
 	}
 	return fmt.Sprintf("the server answered %d: %s", p.Status, text)
 }

@@ -60,7 +60,7 @@ func server(t *testing.T, asked *[]string) string {
 		}
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusNotFound)
-		answer(w, map[string]any{"title": "Not Found", "detail": "there is no such call in this city"})
+		answer(w, map[string]any{"title": "Not Found", "detail": "there is no such call in this city", "request_id": "req_a"})
 	})
 	mux.HandleFunc("GET /api/v1/recordings/{id}/media", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("reason") == "technical" {
@@ -140,7 +140,7 @@ func TestRecordsShow(t *testing.T) {
 		t.Errorf("the caller's sound does not come first:\n%s", out)
 	}
 	_, errs, code := verb(t, append([]string{"records", "show", callB}, flags...)...)
-	if want := "callhall: the server answered 404: there is no such call in this city\n"; code != exitFailed || errs != want {
+	if want := "callhall: the server answered 404: there is no such call in this city [request req_a]\n"; code != exitFailed || errs != want {
 		t.Errorf("a call that is not there: exit %d, %q", code, errs)
 	}
 	write(t, "token", "wrong\n", 0o600)
