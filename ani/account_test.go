@@ -53,6 +53,7 @@ func TestReleaseWithoutItsAccountIsNone(t *testing.T) {
 		if err != nil || g.Value.Reveal() != "+12125550142" {
 			t.Errorf("911: %+v, %v", g, err)
 		}
+		f.urgent.Wait()
 		store.away = nil
 		ctx, cancel := context.WithCancel(t.Context())
 		go o.Run(ctx, "a")

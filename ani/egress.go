@@ -63,7 +63,8 @@ type shownKey struct {
 // is returned, for each call, purpose and recipient: who asks again for the same leg of a live call gets the same answer.
 // An agent's leg gets at most the mask, and a link that is not secured no number but to 911. The caller's word is looked
 // for in the register each time, and nothing goes by one that was withdrawn. With an error nothing may be shown, but the
-// leg may be placed. A number that is shown is signed anew each time, where the city can.
+// leg may be placed. It waits no longer than ctx, and for 911 no longer than half a second: what is being written then
+// goes on beside the call. A number that is shown is signed anew each time, where the city can.
 func (v *Vault) Egress(ctx context.Context, o Outgoing) (Shown, error) {
 	var err error
 	if o.word, err = v.wordFor(ctx, o); err != nil {
@@ -93,8 +94,10 @@ func (v *Vault) egressOnce(ctx context.Context, o Outgoing) (Shown, error) {
 		return v.egress(ctx, o)
 	}
 	leg := l.leg(key)
-	leg.mu.Lock() // whoever asks the same meanwhile waits for the answer, and there is one leaf
-	defer leg.mu.Unlock()
+	if err := leg.take(ctx); err != nil { // whoever asks the same meanwhile waits for the answer, and there is one leaf
+		return Shown{Anonymous: true, Status: call.CallerUnavailable}, fmt.Errorf("leg of %s to %s: %w", o.Call, o.To, err)
+	}
+	defer func() { <-leg.turn }()
 	if leg.decided {
 		return leg.Shown, nil
 	}
@@ -120,7 +123,7 @@ func (v *Vault) egress(ctx context.Context, o Outgoing) (Shown, error) {
 	for _, d := range all {
 		err = errors.Join(err, d.err())
 	}
-	if err := errors.Join(err, v.recordAll(ctx, all)); err != nil {
+	if err := errors.Join(err, v.recordWithin(ctx, all)); err != nil {
 		return Shown{Release: people.release, Anonymous: true, Status: call.CallerUnavailable}, wrapUnless(err, "leg of %s to %s", o.Call, o.To)
 	}
 	return o.shown(h, people, number), nil
@@ -190,6 +193,22 @@ func privacyValues(p Privacy) []string {
 		values = append(values, "id")
 	}
 	return values
+}
+
+// recordWithin is recordAll for a leg that waits no longer than ctx. An emergency's waits for what it has to, which has a
+// bound of its own.
+func (v *Vault) recordWithin(ctx context.Context, all []decision) error {
+	if all[0].urgent() {
+		return v.recordAll(ctx, all)
+	}
+	done := make(chan error, 1) // one slot: nobody may be waiting any more
+	v.urgent.Go(func() { done <- v.recordAll(ctx, all) })
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // recordAll writes the leaves side by side, so that they share a commit: the first here, and each other on a goroutine.

@@ -1,6 +1,7 @@
 package ani
 
 import (
+	"context"
 	"sync"
 
 	"callhall/call"
@@ -29,9 +30,24 @@ type liveCall struct {
 
 // shownLeg is what was decided for one leg. Each is decided alone: no leg, one to 911 above all, waits for another.
 type shownLeg struct {
-	mu      sync.Mutex
+	turn    chan struct{} // one slot, taken while it is decided
 	decided bool
 	Shown
+}
+
+// take waits for the leg's turn, or for the end of ctx.
+func (l *shownLeg) take(ctx context.Context) error {
+	select {
+	case l.turn <- struct{}{}: // a leg whose ctx has ended gets a turn that is free
+		return nil
+	default:
+	}
+	select {
+	case l.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // leg returns the leg of that key, the same for whoever asks.
@@ -42,7 +58,7 @@ func (l *liveCall) leg(key shownKey) *shownLeg {
 		l.shown = map[shownKey]*shownLeg{}
 	}
 	if l.shown[key] == nil {
-		l.shown[key] = &shownLeg{}
+		l.shown[key] = &shownLeg{turn: make(chan struct{}, 1)}
 	}
 	return l.shown[key]
 }

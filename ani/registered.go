@@ -154,7 +154,7 @@ func boundEntry(e Entry) []byte {
 		e.State, e.At.UnixNano(), e.DueAt.UnixNano())
 }
 
-// bodyNumber is a Number that keeps its digits in the sealed body of an entry, and nowhere else: no exported type may
+// bodyNumber is a Number that keeps its digits in the sealed body of an entry, or of a spooled line, and nowhere else: no exported type may
 // have a field of it.
 type bodyNumber struct{ Number }
 

@@ -73,7 +73,7 @@ func (v *Vault) DropKeys(ctx context.Context, city call.CityID, actor string) (d
 
 // unneeded finds the keys that neither a row, an entry nor the spool needs.
 func (v *Vault) unneeded(ctx context.Context, city call.CityID) (old []uint32, err error) {
-	if v.waiting() > 0 {
+	if records, _, _ := v.spooled(); v.waiting()+records > 0 {
 		return nil, ErrSpooled
 	}
 	if err := v.refreshKeys(city); err != nil {

@@ -14,6 +14,7 @@ const (
 	formRow2  = 2 // a vault's row: rowblock.go
 	formEntry = 3 // what a register's entry says
 	formLeaf  = 4 // a leaf in the emergency spool
+	formLine  = 5 // a line of an accounting there
 )
 
 // sealHead is the length of form and key id.

@@ -4,42 +4,92 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"callhall/call"
 )
 
-// urgentWait is how long a hand-over to 911 waits for the ledger before its leaf goes to the spool.
+// urgentWait is how long a hand-over to 911 waits in all for its leaf: for the ledger first and then for the spool.
 const urgentWait = 500 * time.Millisecond
 
-// urgentTries is how long an append that was given up on may still be under way. Until it has come to its end the spool is
-// not moved, so that no leaf is written twice.
+// ledgerWait is how much of that the ledger has.
+const ledgerWait = urgentWait / 2
+
+// urgentTries is how long an append that was given up on may still be under way. Until it has come to its end its leaf
+// stays in the spool, so that no leaf is written twice.
 const urgentTries = 30 * time.Second
 
 // urgentAppends are appends that somebody may have stopped waiting for.
 type urgentAppends struct {
-	sync.WaitGroup
-	n atomic.Int64
+	sync.WaitGroup // of these, and of all else that is written beside a call
+
+	mu  sync.Mutex
+	ids map[string]bool
+}
+
+func (u *urgentAppends) begin(id string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.ids == nil {
+		u.ids = map[string]bool{}
+	}
+	u.ids[id] = true
+}
+
+func (u *urgentAppends) end(id string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.ids, id)
+}
+
+// settled is how many of the first leaves have no append under way. What such an append comes to is to be seen in the
+// ledger from then on.
+func (u *urgentAppends) settled(leaves []call.Leaf) int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	n := slices.IndexFunc(leaves, func(leaf call.Leaf) bool { return u.ids[leafID(leaf)] })
+	if n < 0 {
+		return len(leaves)
+	}
+	return n
 }
 
 // appendUrgently writes the leaf of an emergency to the ledger or, when that is away or slow, to the spool. It never
-// stands in the way: where both fail, the number goes all the same (RULES: D25 comes first), the failure is logged, and
-// the leaf is tried again from memory.
+// stands in the way (RULES: D25 comes first): it returns after urgentWait at the latest, with the leaf in memory if it is
+// nowhere else by then, and goes on beside the call. Where ledger and disk both fail, the failure is logged, and the leaf
+// is tried again from memory.
 func (v *Vault) appendUrgently(ctx context.Context, city call.CityID, leaf call.Leaf) {
+	done := make(chan struct{})
+	v.urgent.Go(func() {
+		defer close(done)
+		v.keepUrgently(ctx, city, leaf)
+	})
+	patience := time.NewTimer(urgentWait)
+	defer patience.Stop()
+	select {
+	case <-done:
+	case <-patience.C:
+		v.cfg.Log.Error("emergency released before its leaf is in the ledger or on the disk; both are tried beside the call", "call", leaf.Call)
+	}
+}
+
+// keepUrgently returns when the leaf is in the ledger, on the disk, or in memory for the next replay.
+func (v *Vault) keepUrgently(ctx context.Context, city call.CityID, leaf call.Leaf) {
 	err := v.appendWithin(ctx, city, leaf)
 	if err == nil {
 		return
 	}
-	v.cfg.Log.Error("emergency released although the ledger is away; its leaf waits in the spool", "call", leaf.Call, "err", err)
+	kept := v.unspooled.add(city, leaf)
+	v.cfg.Log.Error("emergency released although the ledger is away; its leaf goes into the spool", "call", leaf.Call, "err", err)
 	if err := v.spoolLeaves(city, leaf); err != nil {
 		v.cfg.Log.Error("the leaf of an emergency is in memory alone: keep this process running until the ledger is back",
 			"call", leaf.Call, "err", err)
-		v.unspooled.add(city, leaf)
+		v.unspooled.free(kept)
+		return
 	}
+	v.unspooled.drop(kept)
 }
 
 var errSlow = errors.New("ani: the ledger does not answer")
@@ -48,13 +98,13 @@ var errSlow = errors.New("ani: the ledger does not answer")
 func (v *Vault) appendWithin(ctx context.Context, city call.CityID, leaf call.Leaf) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), urgentTries)
 	done := make(chan error, 1) // one slot: nobody may be waiting any more
-	v.urgent.n.Add(1)
+	v.urgent.begin(leafID(leaf))
 	v.urgent.Go(func() {
-		defer v.urgent.n.Add(-1)
 		defer cancel()
+		defer v.urgent.end(leafID(leaf))
 		done <- v.ledger.Append(ctx, city, leaf)
 	})
-	patience := time.NewTimer(urgentWait)
+	patience := time.NewTimer(ledgerWait)
 	defer patience.Stop()
 	select {
 	case err := <-done:
@@ -64,16 +114,39 @@ func (v *Vault) appendWithin(ctx context.Context, city call.CityID, leaf call.Le
 	}
 }
 
-// unspooledLeaves are leaves for which there was no disk.
+// unspooledLeaves are leaves that are neither in the ledger nor on the disk.
 type unspooledLeaves struct {
 	mu  sync.Mutex
-	all []spooled
+	all []*unspooledLeaf
 }
 
-func (u *unspooledLeaves) add(city call.CityID, leaf call.Leaf) {
+type unspooledLeaf struct {
+	city call.CityID
+	leaf call.Leaf
+	busy bool // it is on its way to the disk
+}
+
+// add keeps a leaf that is on its way to the disk.
+func (u *unspooledLeaves) add(city call.CityID, leaf call.Leaf) *unspooledLeaf {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.all = append(u.all, spooled{city: city, leaf: leaf})
+	one := &unspooledLeaf{city: city, leaf: leaf, busy: true}
+	u.all = append(u.all, one)
+	return one
+}
+
+// free says that a leaf does not get there.
+func (u *unspooledLeaves) free(one *unspooledLeaf) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	one.busy = false
+}
+
+// drop lets go of leaves that are somewhere else.
+func (u *unspooledLeaves) drop(these ...*unspooledLeaf) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.all = slices.DeleteFunc(u.all, func(one *unspooledLeaf) bool { return slices.Contains(these, one) })
 }
 
 func (u *unspooledLeaves) len() int {
@@ -82,11 +155,25 @@ func (u *unspooledLeaves) len() int {
 	return len(u.all)
 }
 
-func (u *unspooledLeaves) take() []spooled {
+// of is what waits of one city, oldest first. It stays until it is dropped.
+func (u *unspooledLeaves) of(city call.CityID) (these []*unspooledLeaf) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	all := u.all
-	u.all = nil
+	for _, one := range u.all {
+		if one.city == city && !one.busy {
+			these = append(these, one)
+		}
+	}
+	return these
+}
+
+// cities lists the cities that something waits of.
+func (u *unspooledLeaves) cities() (all []call.CityID) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, one := range u.all {
+		all = append(all, one.city)
+	}
 	return all
 }
 
@@ -98,89 +185,10 @@ func (v *Vault) spoolLeaves(city call.CityID, leaves ...call.Leaf) error {
 	if v.spool == nil {
 		return errNoSpool
 	}
-	return v.spool.add(city, leaves...)
+	return addTo(v.spool, city, leaves...)
 }
 
 // leafID is the fact that tells a leaf from every other.
 func leafID(leaf call.Leaf) string {
 	return cmp.Or(leaf.Facts["release"], leaf.Facts["erasure"], leaf.Facts["batch"])
-}
-
-// maxReplay is how many leaves are moved at a time.
-const maxReplay = 4096
-
-// replay moves what waits in the spool into the ledger, each leaf once and with the time that it was made at. A crash
-// between a leaf's append and its mark leaves it in both: what an earlier run, or an append that nobody waited for, may
-// have written is looked for in the ledger first.
-func (v *Vault) replay(ctx context.Context) error {
-	if v.urgent.n.Load() > 0 {
-		return nil // one of them may be in the ledger a moment from now
-	}
-	for _, one := range v.unspooled.take() {
-		if err := v.replayAll(ctx, []spooled{one}); err != nil {
-			v.unspooled.add(one.city, one.leaf)
-			return err
-		}
-	}
-	if v.spool == nil {
-		return nil
-	}
-	for v.spool.waiting() > 0 {
-		page, err := v.spool.next(maxReplay)
-		if err == nil || len(page) > 0 {
-			err = errors.Join(err, v.replayPage(ctx, page))
-		}
-		if err != nil {
-			return fmt.Errorf("move the spool into the ledger: %w", err)
-		}
-	}
-	return nil
-}
-
-// replayPage moves a page run by run of one city, so that what is in the ledger is marked before the next can fail.
-func (v *Vault) replayPage(ctx context.Context, page []spooled) error {
-	for len(page) > 0 {
-		n := 1
-		for n < len(page) && page[n].city == page[0].city {
-			n++
-		}
-		if err := v.replayAll(ctx, page[:n]); err != nil {
-			return err
-		}
-		if err := v.spool.finish(page[n-1].end, n); err != nil {
-			return err
-		}
-		page = page[n:]
-	}
-	return nil
-}
-
-// written asks the ledger for leaves that it may have.
-func (v *Vault) written(ctx context.Context, city call.CityID, since time.Time, ids []string) ([]string, error) {
-	if v.cfg.Written == nil {
-		return nil, nil
-	}
-	return v.cfg.Written(ctx, city, since, ids)
-}
-
-// replayAll appends leaves of one city, but for those that are there.
-func (v *Vault) replayAll(ctx context.Context, all []spooled) error {
-	ids, since := make([]string, len(all)), all[0].leaf.At
-	for i, one := range all {
-		ids[i] = leafID(one.leaf)
-		if one.leaf.At.Before(since) {
-			since = one.leaf.At
-		}
-	}
-	there, err := v.written(ctx, all[0].city, since, ids)
-	if err != nil {
-		return err
-	}
-	leaves := make([]call.Leaf, 0, len(all))
-	for i, one := range all {
-		if !slices.Contains(there, ids[i]) {
-			leaves = append(leaves, one.leaf)
-		}
-	}
-	return errors.Join(v.appendAll(ctx, all[0].city, leaves)...)
 }

@@ -34,7 +34,7 @@ type Config struct {
 	Keep     map[call.CityID]time.Duration     // default and at most: KeepFor
 	Verifier Verifier                          // nil: signatures are not checked, and the carrier's word counts
 	Signers  map[call.CityID]Signer            // who signs the calls that a city sends on; none: they go unsigned
-	Spool    string                            // the file for leaves that cannot wait for the ledger; empty: there is none
+	Spool    string                            // the directory for leaves that cannot wait for the ledger; empty: there is none
 	// Written returns which of these leaves the ledger has, appended since then. A leaf's id is its fact "release",
 	// "erasure" or "batch". Nil: after a crash at the wrong moment a leaf may be in the ledger twice.
 	Written  func(ctx context.Context, city call.CityID, since time.Time, ids []string) ([]string, error)
@@ -57,7 +57,8 @@ type Vault struct {
 	live    liveCalls
 	dropped droppedCalls
 
-	spool     *spool // nil: there is none
+	spool     *spool // of leaves; nil: there is none
+	lines     *spool // of lines of accountings; as spool
 	urgent    urgentAppends
 	unspooled unspooledLeaves
 
@@ -110,11 +111,28 @@ func NewVault(store Store, ledger Ledger, keys Keys, cfg Config) (*Vault, error)
 		}
 	}
 	if cfg.Spool != "" {
-		if v.spool, err = openSpool(cfg.Spool, v.withKeys); err != nil {
+		if err := v.openSpools(cfg.Spool); err != nil {
 			return nil, fmt.Errorf("vault: %w", err)
 		}
 	}
 	return v, nil
+}
+
+// openSpools opens what the last run left on the disk.
+func (v *Vault) openSpools(dir string) (err error) {
+	if err := readySpool(dir); err != nil {
+		return err
+	}
+	if v.spool, err = openSpool(dir, spoolOfLeaves, v.withKeys, v.cfg.Log); err != nil {
+		return err
+	}
+	if err := v.spool.moveOld(); err != nil {
+		return errors.Join(err, v.spool.close())
+	}
+	if v.lines, err = openSpool(dir, spoolOfLines, v.withKeys, v.cfg.Log); err != nil {
+		return errors.Join(err, v.spool.close())
+	}
+	return nil
 }
 
 // Load reads what the last run left, the callers that it dropped, and what an emergency has no time for. Run it before the
@@ -123,28 +141,36 @@ func (v *Vault) Load(ctx context.Context) error {
 	return errors.Join(v.loadDropped(ctx), v.prepareEmergencies(ctx))
 }
 
-// housekeeping is how often Run looks for what other nodes have written, and tries the ledger again.
-const housekeeping = 5 * time.Second
-
 // Run keeps up with the other nodes, and moves leaves that had to be spooled into the ledger, until ctx ends.
 func (v *Vault) Run(ctx context.Context) {
+	var loops sync.WaitGroup
+	moving := pauses{}
+	loops.Go(func() { every(ctx, func() { v.replayDue(ctx, moving) }) })
+	loops.Go(func() { every(ctx, func() { v.keepUp(ctx) }) })
+	loops.Wait()
+}
+
+// every does something now, and again when housekeeping is due, until ctx ends.
+func every(ctx context.Context, do func()) {
 	tick := time.NewTicker(housekeeping)
 	defer tick.Stop()
 	for {
-		if err := v.replay(ctx); err != nil && ctx.Err() == nil {
-			v.cfg.Log.Error("leaves wait in the spool for the ledger; tried again in seconds", "leaves", v.waiting(), "err", err)
-		}
+		do()
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
-		if err := v.refreshAllKeys(); err != nil {
-			v.cfg.Log.Error("vault keys not read; those that are known go on serving", "err", err)
-		}
-		if err := v.Load(ctx); err != nil && ctx.Err() == nil {
-			v.cfg.Log.Warn("the vault's registers not read; tried again in seconds", "err", err)
-		}
+	}
+}
+
+// keepUp reads what other nodes may have changed.
+func (v *Vault) keepUp(ctx context.Context) {
+	if err := v.refreshAllKeys(); err != nil {
+		v.cfg.Log.Error("vault keys not read; those that are known go on serving", "err", err)
+	}
+	if err := v.Load(ctx); err != nil && ctx.Err() == nil {
+		v.cfg.Log.Warn("the vault's registers not read; tried again in seconds", "err", err)
 	}
 }
 
@@ -155,16 +181,29 @@ func (v *Vault) Close() error {
 	if v.spool == nil {
 		return nil
 	}
-	return v.spool.close()
+	return errors.Join(v.spool.close(), v.lines.close())
 }
 
 // waiting is how many leaves are not in the ledger yet.
 func (v *Vault) waiting() int {
 	n := v.unspooled.len()
 	if v.spool != nil {
-		n += v.spool.waiting()
+		records, _ := v.spool.waiting()
+		n += records
 	}
 	return n
+}
+
+// spooled is what is on the disk: records of both sorts, their bytes, and files that were set aside.
+func (v *Vault) spooled() (records int, bytes, asides int64) {
+	if v.spool == nil {
+		return 0, 0, 0
+	}
+	for _, s := range []*spool{v.spool, v.lines} {
+		n, size := s.waiting()
+		records, bytes, asides = records+n, bytes+size, asides+s.asides.Load()
+	}
+	return records, bytes, asides
 }
 
 // keepFor is how long the city keeps a number.
@@ -190,8 +229,6 @@ func (v *Vault) profile(city call.CityID) Profile {
 type counts struct {
 	releases *prometheus.CounterVec
 	denied   prometheus.Counter
-	live     prometheus.GaugeFunc
-	spooled  prometheus.GaugeFunc
 }
 
 func newCounts(r prometheus.Registerer, v *Vault) (*counts, error) {
@@ -200,13 +237,24 @@ func newCounts(r prometheus.Registerer, v *Vault) (*counts, error) {
 			Help: "Decisions about callers' numbers."}, []string{"purpose", "result"}),
 		denied: prometheus.NewCounter(prometheus.CounterOpts{Name: "callhall_ani_denied_reads_total",
 			Help: "Requests for a caller's number that got nothing."}),
-		live: prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "callhall_ani_live_calls",
-			Help: "Calls whose callers' numbers are kept in memory, sealed."}, func() float64 { return float64(v.live.len()) }),
-		spooled: prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "callhall_ani_spooled_leaves",
-			Help: "Leaves that wait in the local spool because the ledger is away."}, func() float64 { return float64(v.waiting()) }),
 	}
 	if r == nil {
 		return c, nil
 	}
-	return c, errors.Join(r.Register(c.releases), r.Register(c.denied), r.Register(c.live), r.Register(c.spooled))
+	errs := []error{r.Register(c.releases), r.Register(c.denied)}
+	for _, g := range []struct {
+		name, help string
+		value      func() float64
+	}{
+		{"callhall_ani_live_calls", "Calls whose callers' numbers are kept in memory, sealed.", func() float64 { return float64(v.live.len()) }},
+		{"callhall_ani_spooled_leaves", "Leaves that wait in the local spool or in memory because the ledger is away.",
+			func() float64 { return float64(v.waiting()) }},
+		{"callhall_ani_spool_bytes", "The size of the local spool, of leaves and of lines of accountings.",
+			func() float64 { _, size, _ := v.spooled(); return float64(size) }},
+		{"callhall_ani_spool_set_aside", "Files in the local spool with records that cannot be used.",
+			func() float64 { _, _, asides := v.spooled(); return float64(asides) }},
+	} {
+		errs = append(errs, r.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: g.name, Help: g.help}, g.value)))
+	}
+	return c, errors.Join(errs...)
 }
