@@ -97,7 +97,6 @@ type askBody struct {
 	Second      signature      `json:"second"`
 	Revealed    signature      `json:"revealed"`
 	Release     call.ReleaseID `json:"release"`
-	Capped      time.Time      `json:"capped"` // when it was counted against the caps
 }
 
 const (

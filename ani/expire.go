@@ -102,8 +102,8 @@ func (v *Vault) expireEntries(ctx context.Context, city call.CityID, now time.Ti
 	}
 }
 
-// unrecorded are the registers whose entries go without a leaf: they hold nothing of anybody.
-var unrecorded = []Kind{kindTokenKey}
+// unrecorded are the registers whose entries go without a leaf: they hold nothing of any caller.
+var unrecorded = []Kind{kindTokenKey, registerCounts}
 
 func entryErasedLeaf(e Entry, now time.Time) call.Leaf {
 	return call.Leaf{Kind: KindEntryErased, At: now, Call: e.Call, Actor: "engine",

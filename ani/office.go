@@ -24,7 +24,6 @@ type Office struct {
 	cfg   OfficeConfig
 	desk  *desk
 	locks locks
-	caps  caps
 
 	consents    register[consentBody]
 	papers      register[paperBody]
@@ -38,6 +37,7 @@ type Office struct {
 	protections register[protectionBody]
 	profiles    register[profileBody]
 	handles     register[handleBody]
+	counts      register[countBody]
 
 	alarms *prometheus.CounterVec
 }
@@ -131,8 +131,8 @@ var (
 	ErrReused = errors.New("ani: this key was used for another request")
 	// ErrIncomplete says that something is missing in what was handed in, or too long, or not of the list it must be of.
 	ErrIncomplete = errors.New("ani: the request is not complete")
-	// ErrTooMany says that a cap on reveals was reached.
-	ErrTooMany = errors.New("ani: too many numbers were revealed in this hour")
+	// ErrTooMany says that a cap on reveals or on searches was reached.
+	ErrTooMany = errors.New("ani: too many numbers were revealed or searched for in this hour")
 )
 
 // NewOffice returns the office over a vault, and makes the vault ask it from then on: call it before the vault is used.
@@ -214,6 +214,7 @@ func (o *Office) openRegisters() {
 	o.protections = register[protectionBody]{v, registerProtections}
 	o.profiles = register[profileBody]{v, registerProfiles}
 	o.handles = register[handleBody]{v, registerHandles}
+	o.counts = register[countBody]{v, registerCounts}
 }
 
 // now is the vault's clock.

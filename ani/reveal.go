@@ -114,21 +114,23 @@ func (o *Office) lost(ctx context.Context, k kept[askBody], c considered, by Per
 	return fmt.Errorf("%w: what it rests on no longer holds (%s)", ErrState, c.ruling.Row.ID)
 }
 
+// revealCapped counts every whole number that a person is shown, by whatever row (O5).
 func (o *Office) revealCapped(ctx context.Context, k kept[askBody], c considered, by Person) (Revealed, error) {
-	if !c.ruling.Obliges(Capped) {
+	if c.ruling.Decision != Full || slices.Contains(delivered, k.Body.Recipient) {
 		return o.revealOnce(ctx, k, c, by)
 	}
-	giveBack, err := o.room(ctx, k.City, by)
-	if errors.Is(err, ErrTooMany) {
+	giveBack, err := o.room(ctx, k.City, countReveals, o.capsOf(k.City), by)
+	switch {
+	case errors.Is(err, ErrTooMany) && k.Body.Purpose == PurposeExigency:
+		return o.revealOnce(ctx, k, c, by) // a life is at stake, and two people and the owner know; the alarm was raised
+	case errors.Is(err, ErrTooMany):
 		return Revealed{}, errors.Join(err, o.stopped(ctx, c, StopCap))
-	}
-	if err != nil {
+	case err != nil:
 		return Revealed{}, err
 	}
-	k.Body.Capped = o.now()
 	r, err := o.revealOnce(ctx, k, c, by)
 	if err != nil {
-		giveBack()
+		err = errors.Join(err, giveBack())
 	}
 	return r, err
 }
@@ -146,7 +148,7 @@ func (o *Office) revealOnce(ctx context.Context, k kept[askBody], c considered, 
 	}
 	grant, err := o.release(ctx, taken, c, by)
 	if err != nil {
-		taken.State, taken.Body.Revealed, taken.Body.Capped = string(AskGranted), signature{}, time.Time{}
+		taken.State, taken.Body.Revealed = string(AskGranted), signature{}
 		_, back := o.asks.replace(context.WithoutCancel(ctx), taken)
 		return Revealed{}, errors.Join(err, back)
 	}
