@@ -156,6 +156,7 @@ func (c *Console) routes() (err error) {
 func (c *Console) officeRoutes(api huma.API) {
 	c.releaseRoutes(api)
 	c.searchRoutes(api)
+	c.keyRoutes(api)
 	c.consentRoutes(api)
 	c.paperRoutes(api)
 	c.screeningRoutes(api)

@@ -36,6 +36,10 @@ type Calls interface {
 type Numbers interface {
 	// Search answers with masks, after its leaf. A search that the terms deny is no error.
 	Search(ctx context.Context, q ani.Query) (ani.Found, error)
+	// Rotate gives the city a new key for its numbers and registers, after its leaf.
+	Rotate(ctx context.Context, city call.CityID, actor string) error
+	// DropKeys drops those that nothing needs any more, after its leaf, and counts them. Errors: ani.ErrTooSoon, ani.ErrSpooled.
+	DropKeys(ctx context.Context, city call.CityID, actor string) (int, error)
 }
 
 // Board is what the console needs of the calls that go on; *call.Switchboard has it, and says which errors.

@@ -119,7 +119,7 @@ var statuses = []struct {
 	{call.ErrUnknownQueue, http.StatusConflict}, // that of the call is no more
 	{ErrGone, http.StatusGone},
 	{ErrConflict, http.StatusConflict}, {ani.ErrSecondPerson, http.StatusConflict}, {ani.ErrState, http.StatusConflict},
-	{ani.ErrConflict, http.StatusConflict}, {call.ErrNotTalking, http.StatusConflict}, {call.ErrBusy, http.StatusConflict},
+	{ani.ErrConflict, http.StatusConflict}, {ani.ErrTooSoon, http.StatusConflict}, {ani.ErrSpooled, http.StatusConflict}, {call.ErrNotTalking, http.StatusConflict}, {call.ErrBusy, http.StatusConflict},
 	{call.ErrNoTransfer, http.StatusConflict},
 	{ani.ErrNotPermitted, http.StatusForbidden},
 	{ErrCursor, http.StatusBadRequest}, {cdr.ErrCursor, http.StatusBadRequest},
@@ -154,6 +154,8 @@ var faults = []struct {
 	{ani.ErrSecondPerson, Fault{Message: "another person than the one who began it must do this"}},
 	{ani.ErrState, Fault{Message: "it is past that: look at its state"}},
 	{ani.ErrConflict, Fault{Message: "somebody else has just changed it: read it again"}},
+	{ani.ErrTooSoon, Fault{Message: "the newest key is less than a minute old: try again then"}},
+	{ani.ErrSpooled, Fault{Message: "entries wait in the spool, and may need an old key: try again when the ledger has them"}},
 	{ani.ErrReused, Fault{Location: "header.Idempotency-Key", Message: "was used for another request before"}},
 	{ani.ErrCase, Fault{Location: "body", Message: "a reference has at most 64 characters and six digits, so that no number can be in it"}},
 	{ani.ErrNotNumber, Fault{Location: "body", Message: notNumber}},

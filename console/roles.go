@@ -38,6 +38,7 @@ const (
 	SeeLedger      Permission = "ledger.read"
 	ExportLedger   Permission = "ledger.export"
 	RunLedger      Permission = "ledger.run"
+	RunKeys        Permission = "keys.run"
 
 	SeeReleases     Permission = "releases.read"
 	AskReleases     Permission = "releases.ask"
@@ -119,6 +120,8 @@ var table = []rule{
 	{route: "GET /api/v1/ledger/consistency", permission: SeeLedger, reach: [5]Reach{none, none, city, none, none}},
 	{route: "POST /api/v1/ledger/keys/rotate", permission: RunLedger, reach: [5]Reach{none, none, city, none, none}},
 	{route: "POST /api/v1/ledger/succeed", permission: RunLedger, reach: [5]Reach{none, none, city, none, none}},
+	{route: "POST /api/v1/ani-keys/rotate", permission: RunKeys, reach: [5]Reach{none, none, city, none, none}},
+	{route: "POST /api/v1/ani-keys/drop", permission: RunKeys, reach: [5]Reach{none, none, city, none, none}},
 	{route: "POST /api/v1/calls/{id}/ani-releases", permission: AskReleases, reach: [5]Reach{own, city, city, city, city}},
 	{route: "GET /api/v1/ani-releases", permission: SeeReleases, reach: [5]Reach{own, city, city, city, own}},
 	{route: "GET /api/v1/ani-releases/{id}", permission: SeeReleases, reach: [5]Reach{own, city, city, city, own}},

@@ -3,6 +3,7 @@ package console_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -55,6 +56,8 @@ var expected = map[string]expectation{
 	"POST /api/v1/ledger/keys/rotate":          {"/api/v1/ledger/keys/rotate", "", "nnynn", 0},
 	"POST /api/v1/ledger/succeed":              {"/api/v1/ledger/succeed", `{"reason":"disk replaced"}`, "nnynn", 0},
 
+	"POST /api/v1/ani-keys/rotate":                {"/api/v1/ani-keys/rotate", "", "nnynn", 204},
+	"POST /api/v1/ani-keys/drop":                  {"/api/v1/ani-keys/drop", "", "nnynn", 0},
 	"POST /api/v1/calls/{id}/ani-releases":        {"/api/v1/calls/CALL/ani-releases", `{"purpose":"routing","recipient":"ENG"}`, "yyyyy", 201},
 	"GET /api/v1/ani-releases":                    {"/api/v1/ani-releases", "", "yyyyy", 0},
 	"GET /api/v1/ani-releases/{id}":               {"/api/v1/ani-releases/rel" + nowhere, "", "yyyyy", 404},
@@ -122,7 +125,8 @@ func TestEveryRoleOnEveryRoute(t *testing.T) {
 	id := string(o.record("demo", "ana", time.Hour).ID)
 	for i, role := range console.Roles() {
 		token := o.token("demo", role)
-		for route, want := range expected {
+		for _, route := range slices.Sorted(maps.Keys(expected)) { // an old key is not dropped just after a new one was made
+			want := expected[route]
 			t.Run(string(role)+" "+route, func(t *testing.T) {
 				method, _, _ := strings.Cut(route, " ")
 				w := o.ask(token, method, strings.ReplaceAll(want.target, "CALL", id), want.body)

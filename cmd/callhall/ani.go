@@ -14,5 +14,6 @@ type aniCmd struct {
 	Notices   aniNoticesCmd   `cmd:"" help:"What the city's owner is told of."`
 	Recalls   aniRecallsCmd   `cmd:"" help:"Recipients who must no longer use a number."`
 	Billing   aniBillingCmd   `cmd:"" help:"What was charged for and sent to carriers."`
+	Keys      aniKeysCmd      `cmd:"" help:"The keys that callers' numbers are sealed under."`
 	Policy    aniPolicyCmd    `cmd:"" help:"Read the terms, and ask what they decide. explain and table need no server."`
 }

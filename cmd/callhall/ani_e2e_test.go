@@ -370,6 +370,10 @@ func (b *bureau) proves(dir string) {
 	b.does("eve", "", "ledger", "export", "-o", export)
 	b.does("eve", "", "ledger", "consistency", "--from", size, "-o", grown)
 	b.refused("eve", "", "409", "ledger", "succeed", "--reason", "nothing happened")
+	b.does("eve", "", "ani", "keys", "rotate")
+	if n := strings.TrimSpace(b.does("eve", "", "ani", "keys", "drop", "--yes")); n != "0" {
+		t.Errorf("%s keys were dropped that calls of today need", n)
+	}
 	for _, k := range []string{first, key} {
 		out, errs, code := verb(t, "ledger", "verify", export, "--since", early, "--key", k)
 		if code != 0 || !strings.Contains(out, "key as given, or one that it leads to, changed 1 time\n") || !strings.Contains(out, "ani.release/1") ||

@@ -107,7 +107,7 @@ func (n *node) routes() (routes []route) {
 // TestAnotherCityHitsNothing makes one for each, and tries it from another city.
 func (r route) wantsAnEntry() bool {
 	for _, of := range []string{"ani-releases", "consents", "spoken-consent", "processes", "screening", "protected", "policy", "accounting", "owner-notices",
-		"recalls", "transfers", "handles", "search-by-number", "billing", "ledger/consistency", "ledger/keys", "ledger/succeed"} {
+		"recalls", "transfers", "handles", "search-by-number", "billing", "ledger/consistency", "ledger/keys", "ledger/succeed", "ani-keys"} {
 		if strings.Contains(r.path, of) {
 			return true
 		}
