@@ -32,6 +32,7 @@ func (v *Vault) classify(ctx context.Context, in Incoming, h held) (f findings) 
 	}
 	if v.desk != nil && v.desk.screens(in.City, v.cfg.Now()) && use(PurposeScreening).ruling.Decision == Full {
 		f.class.Screened = v.screened(ctx, in, h.Number)
+		f.decisions[len(f.decisions)-1].unnamed = !f.class.Screened // who is not on the list leaves no trace by which to be known again
 	}
 	if v.dropped.any(in.City, v.cfg.Now()) && use(PurposeRedial).ruling.Decision == Token {
 		f.redial = v.redial(ctx, in, h.Number)

@@ -123,6 +123,7 @@ type decision struct {
 	key     string // of token
 	found   string // of a search: how many calls
 	fault   error  // why there is no token
+	unnamed bool   // the leaf is to say of no number that it was this one
 }
 
 // decide finds the caller and decides. With an error the decision is Deny, and is to be recorded all the same.
@@ -350,7 +351,9 @@ func (d *decision) leaf() call.Leaf {
 	if d.ruling.Decision != Deny && !d.until().IsZero() {
 		put("until", stamp(d.until()))
 	}
-	tokenFacts(f, d.token, d.key)
+	if !d.unnamed {
+		tokenFacts(f, d.token, d.key)
+	}
 	return call.Leaf{Kind: KindRelease, At: d.at, Call: d.Call, Actor: d.Actor, Facts: f}
 }
 

@@ -14,7 +14,7 @@ const KindScreening = "ani.screening/1"
 
 const registerScreens Kind = "screening"
 
-// maxScreening is the longest that a line stands (D15).
+// maxScreening is the longest that a line stands and that its token can be matched (D15).
 const maxScreening = 30 * 24 * time.Hour
 
 // ScreenReason is why a caller is screened.
@@ -39,7 +39,7 @@ type NewScreen struct {
 	Call   call.ID      `json:"call"`
 	Reason ScreenReason `json:"reason"`
 	Why    string       `json:"why,omitempty"` // in words
-	Until  time.Time    `json:"until"`         // at most 30 days from now
+	Until  time.Time    `json:"until"`         // at most 30 days from now; a line of 30 ends up to a day earlier, with its token
 }
 
 // Screen is a line of the screening list as it is shown.
@@ -87,7 +87,7 @@ func (o *Office) ProposeScreen(ctx context.Context, city call.CityID, n NewScree
 	if err := n.check(o.now()); err != nil {
 		return Screen{}, fmt.Errorf("propose to screen a caller: %w", err)
 	}
-	k := kept[screenBody]{Entry: Entry{City: city, ID: entryID("scr", city, by, n.Key), Call: n.Call, State: screenProposed, At: o.now(), DueAt: n.Until.UTC()},
+	k := kept[screenBody]{Entry: Entry{City: city, ID: entryID("scr", city, by, n.Key), Call: n.Call, State: screenProposed, At: o.now(), DueAt: o.screenUntil(n)},
 		Body: screenBody{origin: origin{o.sign(by), fingerprint(n, Number{})}, Reason: n.Reason, Why: n.Why}}
 	var err error
 	if k.Token, err = o.screeningToken(ctx, city, n.Call, by); err != nil {
@@ -110,6 +110,14 @@ func (n NewScreen) check(now time.Time) error {
 		return fmt.Errorf("%w: until when, at most 30 days", ErrIncomplete)
 	}
 	return plainText(n.Why)
+}
+
+// screenUntil is when a line ends: as it was asked, or within a day before, when the token dies by which the caller is known.
+func (o *Office) screenUntil(n NewScreen) time.Time {
+	if end := o.vault.tokensEnd(tokenUse(PurposeScreening)); end.Before(n.Until) {
+		return end
+	}
+	return n.Until.UTC()
 }
 
 func screenFacts(k kept[screenBody], act string) map[string]string {

@@ -28,7 +28,6 @@ type tokenUse string
 // The uses that are no purpose of the terms; every other use is named as its purpose.
 const (
 	useAccounting tokenUse = "accounting" // which releases were of one subject's number
-	useProtected  tokenUse = "protected"  // whom the law protects
 	useConsent    tokenUse = "consent"    // which consents are of one number
 )
 
@@ -39,7 +38,7 @@ const day = 24 * time.Hour
 
 // tokenLives has the uses whose keys do not live for one day.
 var tokenLives = map[tokenUse]tokenLife{
-	tokenUse(PurposeScreening): {30 * day, 30 * day},                 // D15: a token is stored for at most 30 days
+	tokenUse(PurposeScreening): {day, maxScreening - day},            // D15: a token can be matched for at most 30 days
 	tokenUse(PurposeNetwork):   {day, 0},                             // D17
 	tokenUse(PurposeRedial):    {30 * time.Minute, 30 * time.Minute}, // D48
 	useAccounting:              {30 * day, 396 * day},                // O8: twelve months back, and the month it is asked in
@@ -64,6 +63,12 @@ type tokenSecret struct {
 // tokenKeyID names a key. It may stand in a leaf.
 func tokenKeyID(u tokenUse, from time.Time) string {
 	return string(u) + "@" + from.Format(time.RFC3339)
+}
+
+// tokensEnd is when a token that is made now can no longer be matched.
+func (v *Vault) tokensEnd(u tokenUse) time.Time {
+	life := u.life()
+	return v.cfg.Now().UTC().Truncate(life.period).Add(life.period + life.keep)
 }
 
 // tokenKeys has the keys that this process knows, so that making or matching a token reads no database.

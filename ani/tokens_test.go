@@ -48,7 +48,7 @@ func TestTokensAreUnlinkable(t *testing.T) {
 func TestTokensMatchOverTheBoundary(t *testing.T) {
 	f := newInside(t, nil)
 	for use, life := range map[tokenUse]struct{ min, max time.Duration }{
-		tokenUse(PurposeScreening): {30 * day, 60 * day}, tokenUse(PurposeRedial): {30 * time.Minute, time.Hour},
+		tokenUse(PurposeScreening): {29 * day, 30 * day}, tokenUse(PurposeRedial): {30 * time.Minute, time.Hour},
 		useAccounting: {366 * day, 426 * day}, tokenUse(PurposeRouting): {0, day}, tokenUse(PurposeNetwork): {0, day},
 	} {
 		made := f.now
@@ -91,7 +91,7 @@ func TestTokenKeysAreKeptSealedAndErased(t *testing.T) {
 		t.Fatalf("%d entries", n)
 	}
 	for k, e := range f.mem.entries {
-		if k.kind != kindTokenKey || e.DueAt.Sub(e.At) != 60*day || e.ID != key || bytes.Contains(e.Sealed, []byte(`"key"`)) {
+		if k.kind != kindTokenKey || e.DueAt.Sub(e.At) != 30*day || e.ID != key || bytes.Contains(e.Sealed, []byte(`"key"`)) {
 			t.Errorf("%+v", e)
 		}
 	}
@@ -99,7 +99,7 @@ func TestTokenKeysAreKeptSealedAndErased(t *testing.T) {
 	if again, _, err := f.token(t.Context(), "a", use, seal("12125550142")); err != nil || !bytes.Equal(first, again) {
 		t.Errorf("after a restart %x, was %x, %v", again, first, err)
 	}
-	f.now = f.now.Truncate(30 * day).Add(60 * day)
+	f.now = f.now.Truncate(day).Add(30 * day)
 	if _, err := f.Expire(t.Context()); err != nil {
 		t.Fatal(err)
 	}
