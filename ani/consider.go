@@ -26,6 +26,7 @@ type considered struct {
 	request     Request
 	ruling      Ruling
 	subject     subject
+	issuer      string    // of the paper: a stranger's words, for the subject's account and for no leaf
 	consent     string    // the entry that it rests on
 	until       time.Time // of the paper or the consent; zero: neither says
 	ended       time.Time // of the call, for RelationDropped
@@ -59,6 +60,9 @@ func (o *Office) consider(ctx context.Context, k kept[askBody], by Person) (cons
 	if !listed || permit(by, d.asks...) != nil {
 		c.request.Recipient = RecipientUnlisted // whoever they are, it is not they who get this
 		return c, o.rule(ctx, &c)
+	}
+	if slices.Contains(readers, b.Recipient) {
+		c.request.To = whoIs(by.Actor)
 	}
 	if err := errors.Join(o.addRelation(ctx, &c, k, by), o.addPaper(ctx, &c, k), o.addConsent(ctx, &c, k)); err != nil {
 		return considered{}, err
@@ -149,6 +153,10 @@ func (o *Office) addPaper(ctx context.Context, c *considered, k kept[askBody]) e
 	}
 	if relation != RelationNone {
 		c.request.Relation = relation
+	}
+	c.issuer = paper.Body.Issuer
+	if k.Body.Recipient == RecipientTrunk {
+		c.request.To = plainName(string(paper.Body.Trunk))
 	}
 	c.until, c.tellSubject = paper.Body.Until, !paper.Body.Nondisclosure
 	return nil

@@ -29,12 +29,13 @@ type Outgoing struct {
 	City    call.CityID
 	Call    call.ID
 	To      Party
-	Whom    string // which of them: the agent's, the supervisor's or the partner's id
-	Trusted bool   // the carrier it goes by belongs to our trust domain (RFC 3325)
-	Secured bool   // the way there is encrypted or private (O9)
-	Spoken  bool   // the agent says that the caller's word for it is in the city's register
-	Dialled string // whom the leg calls, as a signature names them: "+12125550100" or a URI without parameters; empty: nothing is signed
-	By      string // who causes it: "agent:ana", "engine"
+	Whom    string       // which of them: the agent's, the supervisor's or the partner's id
+	Trunk   call.TrunkID // by which carrier it goes; empty: by none
+	Trusted bool         // the carrier it goes by belongs to our trust domain (RFC 3325)
+	Secured bool         // the way there is encrypted or private (O9)
+	Spoken  bool         // the agent says that the caller's word for it is in the city's register
+	Dialled string       // whom the leg calls, as a signature names them: "+12125550100" or a URI without parameters; empty: nothing is signed
+	By      string       // who causes it: "agent:ana", "engine"
 
 	word string // the entry of the register behind Spoken, where it holds now
 }
@@ -55,6 +56,7 @@ type Shown struct {
 // shownKey is what a decision about a leg depends on besides the call.
 type shownKey struct {
 	to, whom, word   string
+	trunk            call.TrunkID
 	trusted, secured bool
 }
 
@@ -88,7 +90,7 @@ func (v *Vault) wordFor(ctx context.Context, o Outgoing) (string, error) {
 
 // egressOnce has the answer to a leg that was asked for before.
 func (v *Vault) egressOnce(ctx context.Context, o Outgoing) (Shown, error) {
-	key := shownKey{string(o.To), o.Whom, o.word, o.Trusted, o.Secured}
+	key := shownKey{string(o.To), o.Whom, o.word, o.Trunk, o.Trusted, o.Secured}
 	l := v.live.find(o.City, o.Call)
 	if l == nil {
 		return v.egress(ctx, o)
@@ -111,15 +113,19 @@ func (v *Vault) egressOnce(ctx context.Context, o Outgoing) (Shown, error) {
 func (v *Vault) egress(ctx context.Context, o Outgoing) (Shown, error) {
 	h, err := v.find(ctx, o.City, o.Call)
 	people := v.decideHeld(ctx, o.people(), h)
-	all := []decision{people}
+	all := []decision{}
 	number := people.ruling.Decision == Full
 	if o.To == PartyCity || o.To == PartyPrivate {
 		if asked := number || h.Private && people.tuple.Held && privacyAlone(people); asked {
 			carrier := v.decideHeld(ctx, o.carrier(), h)
 			all = append(all, carrier)
+			if number && carrier.ruling.Decision != Full {
+				people.deny(StopCarrier) // what is not carried never reaches them
+			}
 			number = carrier.ruling.Decision == Full
 		}
 	}
+	all = append(all, people)
 	for _, d := range all {
 		err = errors.Join(err, d.err())
 	}
@@ -153,7 +159,7 @@ func (o Outgoing) people() Request {
 
 // carrier is the request of the network that carries the leg.
 func (o Outgoing) carrier() Request {
-	r := Request{City: o.City, Call: o.Call, Relation: RelationHandling, Actor: o.By, To: o.Whom, Purpose: PurposeForward,
+	r := Request{City: o.City, Call: o.Call, Relation: RelationHandling, Actor: o.By, To: plainName(string(o.Trunk)), Purpose: PurposeForward,
 		Recipient: RecipientStranger, grounds: grounds{open: !o.Secured}}
 	if o.Trusted {
 		r.Recipient = RecipientTrunk

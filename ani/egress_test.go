@@ -30,7 +30,7 @@ func TestEgress(t *testing.T) {
 		"interpreter":                 {from: presentHeaders, to: Outgoing{To: PartyInterpreter, Trusted: true, Secured: true, Spoken: true}, anonymous: true, leaves: []string{"D44 DENY"}},
 		"nobody we know":              {from: presentHeaders, to: Outgoing{To: "friend", Trusted: true, Secured: true, Spoken: true}, anonymous: true, leaves: []string{"D44 DENY"}},
 		"city":                        {from: presentHeaders, to: Outgoing{To: PartyCity, Trusted: true, Secured: true}, number: number, leaves: []string{"D02 FULL", "D12 FULL"}},
-		"city by a stranger":          {from: presentHeaders, to: Outgoing{To: PartyCity, Secured: true}, anonymous: true, leaves: []string{"D04 DENY", "D12 FULL"}},
+		"city by a stranger":          {from: presentHeaders, to: Outgoing{To: PartyCity, Secured: true}, anonymous: true, leaves: []string{"D04 DENY", "D12 DENY"}},
 		"city, plain link":            {from: presentHeaders, to: Outgoing{To: PartyCity, Trusted: true}, anonymous: true, leaves: []string{"D12 DENY"}},
 		"city, private":               {from: hiddenHeaders, to: Outgoing{To: PartyCity, Trusted: true, Secured: true}, number: number, privacy: []string{"critical", "id"}, anonymous: true, leaves: []string{"D03 FULL", "D13 DENY"}},
 		"city, private, by stranger":  {from: hiddenHeaders, to: Outgoing{To: PartyCity, Secured: true}, anonymous: true, leaves: []string{"D04 DENY", "D13 DENY"}},

@@ -19,6 +19,7 @@ const (
 	StopCap     Stop = "cap"           // O5: too many
 	StopPersons Stop = "second-person" // O6: nobody else has approved
 	StopLink    Stop = "link"          // O9: the way to the recipient is not encrypted
+	StopCarrier Stop = "carrier"       // the carrier on the way may not have it (D04)
 	StopTime    Stop = "time"          // O3: it is too late
 	StopStore   Stop = "store"         // what is kept could not be read
 	StopReuse   Stop = "reuse"         // O2, O4: it was bound to something else, or used up
@@ -26,7 +27,7 @@ const (
 
 // Stops lists every stop.
 func Stops() []Stop {
-	return []Stop{StopCase, StopCap, StopPersons, StopLink, StopTime, StopStore, StopReuse}
+	return []Stop{StopCase, StopCap, StopPersons, StopLink, StopCarrier, StopTime, StopStore, StopReuse}
 }
 
 // facts returns what a ledger leaf says of a decision: all that is needed to decide it again, and what came out. Words

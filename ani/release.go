@@ -90,7 +90,7 @@ func (v *Vault) Destination(ctx context.Context, city call.CityID, handle string
 	if err != nil {
 		return Value{}, fmt.Errorf("call back for %s: %w", newCall, err)
 	}
-	r.To = string(by)
+	r.To = plainName(string(by))
 	d, err := v.decide(ctx, r)
 	if err := errors.Join(err, v.record(ctx, d)); err != nil {
 		return Value{}, fmt.Errorf("call back for %s: %w", newCall, err)

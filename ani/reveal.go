@@ -1,6 +1,7 @@
 package ani
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -169,7 +170,7 @@ func (o *Office) release(ctx context.Context, k kept[askBody], c considered, by 
 	}
 	r := c.request
 	r.until = k.Body.ExpiresAt
-	r.account = accountOf{to: k.Body.To, ask: k.ID, consent: c.consent, silent: !c.tellSubject}
+	r.account = accountOf{to: cmp.Or(c.request.To, k.Body.To, c.issuer), ask: k.ID, consent: c.consent, silent: !c.tellSubject}
 	grant, err := o.vault.Release(ctx, r)
 	if err != nil {
 		return Grant{}, err

@@ -218,7 +218,7 @@ func (o *Office) ReviewScreen(ctx context.Context, city call.CityID, id string, 
 		return ScreenReview{}, fmt.Errorf("review a line of the screening list: %w", err)
 	}
 	grant, err := o.vault.Release(ctx, Request{City: city, Call: k.Call, Purpose: PurposeScreeningReview, Recipient: RecipientSupervisor,
-		Actor: by.Actor, grounds: grounds{ref: id}})
+		Actor: by.Actor, To: whoIs(by.Actor), grounds: grounds{ref: id}})
 	if err != nil {
 		return ScreenReview{}, fmt.Errorf("review a line of the screening list: %w", err)
 	}

@@ -71,7 +71,7 @@ func (v *Vault) Search(ctx context.Context, q Query) (Found, error) {
 
 // decideQuery decides whether the search may be made. It is of no one call.
 func (v *Vault) decideQuery(ctx context.Context, q Query) decision {
-	r := Request{City: q.City, Purpose: PurposeRecordQuery, Recipient: RecipientSupervisor, Actor: q.Actor, Case: q.Case}
+	r := Request{City: q.City, Purpose: PurposeRecordQuery, Recipient: RecipientSupervisor, Actor: q.Actor, To: whoIs(q.Actor), Case: q.Case}
 	if slices.Contains(searchFor, q.For) {
 		r.reason = string(q.For)
 	}

@@ -1,7 +1,10 @@
 package ani_test
 
 import (
+	"maps"
+	"slices"
 	"testing"
+	"time"
 
 	"callhall/ani"
 )
@@ -51,5 +54,44 @@ func TestAccountHasTheHandlesThatWereDialled(t *testing.T) {
 	ok(p.dial(t, h.Handle, "agent:ana"))(t)
 	if to := p.whole(t); to["D09 HANDLE"] != "carrier-1" {
 		t.Errorf("to %v", to)
+	}
+}
+
+// Whoever has read a number or its mask, or carried it, stands in the account by name.
+func TestAccountNamesWhoHadIt(t *testing.T) {
+	p := newPrivacyOffice(t, ani.OfficeConfig{})
+	p.wide(t)
+	id := p.caller(t, present)
+	ok(p.Egress(t.Context(), ani.Outgoing{City: city, Call: id, To: ani.PartyCity, Whom: "parks", Trunk: "carrier-1", Trusted: true, Secured: true, By: ana.Actor}))(t)
+	p.drop(id)
+	a := ok(p.Ask(t.Context(), city, ani.NewAsk{Call: id, Purpose: ani.PurposeDropped, Recipient: ani.RecipientAgent, Reason: ani.ReasonRelay}, ana))(t)
+	ok(p.Reveal(t.Context(), city, a.ID, ana))(t)
+	ok(p.Search(t.Context(), ani.Query{City: city, Number: typed(t, "+1 212 555 0142").Number(), Actor: dana.Actor, Case: "SR-7", For: ani.PurposeLegalProcess}))(t)
+	screen := ok(p.ProposeScreen(t.Context(), city, ani.NewScreen{Call: id, Reason: ani.ScreenSpam, Until: p.now.Add(time.Hour)}, sam))(t)
+	ok(p.ReviewScreen(t.Context(), city, screen.ID, sue))(t)
+	want := map[string]string{"D02 FULL": "carrier-1", "D12 FULL": "parks", "D09 FULL": "ana", "D35 MASK": "Dana", "D16 MASK": "Sue"}
+	if to := p.whole(t); !maps.Equal(to, want) {
+		t.Errorf("to %v, want %v", to, want)
+	}
+}
+
+// What no carrier on the way may have was given to nobody: the partner behind it stands in no account.
+func TestPartnerBehindAStrangerHadNothing(t *testing.T) {
+	p := newPrivacyOffice(t, ani.OfficeConfig{})
+	id := p.caller(t, present)
+	shown := ok(p.Egress(t.Context(), ani.Outgoing{City: city, Call: id, To: ani.PartyCity, Whom: "parks", Trunk: "carrier-1", Secured: true, By: ana.Actor}))(t)
+	if shown.Number.Reveal() != "" || !shown.Anonymous {
+		t.Errorf("%+v", shown)
+	}
+	lines, facts := p.account(t)
+	if len(lines) != 0 {
+		t.Errorf("account %v", lines)
+	}
+	stopped := slices.ContainsFunc(facts, func(f map[string]string) bool {
+		return f["row"] == "D12" && f["result"] == "DENY" && f["stopped"] == "carrier" && f["to"] == "parks"
+	})
+	denied := slices.ContainsFunc(facts, func(f map[string]string) bool { return f["row"] == "D04" && f["to"] == "carrier-1" })
+	if !stopped || !denied {
+		t.Errorf("leaves %v", facts)
 	}
 }

@@ -79,7 +79,8 @@ func (s *Server) decideOn(ctx context.Context, o call.Outward, w way) ani.Shown 
 	if w.kind == "" {
 		return ani.Shown{}
 	}
-	return s.decide(ctx, ani.Outgoing{City: o.City, Call: o.Call, To: ani.Party(w.kind), Whom: string(o.Partner), Trusted: w.trunk.TrustOut,
+	return s.decide(ctx, ani.Outgoing{City: o.City, Call: o.Call, To: ani.Party(w.kind), Whom: string(o.Partner), Trunk: w.trunk.ID,
+		Trusted: w.trunk.TrustOut,
 		Secured: w.secured(), Spoken: o.Spoken, Dialled: w.dialled(), By: o.By})
 }
 
