@@ -19,7 +19,10 @@ import (
 var migrations embed.FS
 
 // Store is an ani.Store.
-type Store struct{ db *sqldb.DB }
+type Store struct {
+	db  *sqldb.DB
+	one *sql.Stmt // reads one row of the vault; ends with db
+}
 
 // Open brings the tables in db up to date. db must be sqldb.Durable; its owner closes it after the vault's last call.
 func Open(ctx context.Context, db *sqldb.DB) (*Store, error) {
@@ -30,7 +33,11 @@ func Open(ctx context.Context, db *sqldb.DB) (*Store, error) {
 	if err := db.Migrate(ctx, "ani", files); err != nil {
 		return nil, err
 	}
-	return &Store{db: db}, nil
+	one, err := db.PrepareContext(ctx, "SELECT "+columns+" FROM ani_vault WHERE city = ? AND call = ?")
+	if err != nil {
+		return nil, fmt.Errorf("prepare to read the vault: %w", err)
+	}
+	return &Store{db: db, one: one}, nil
 }
 
 const columns = "city, call, sealed, private, status, verstat, source, captured_at, due_at"
@@ -57,7 +64,7 @@ func (s *Store) Put(ctx context.Context, row ani.VaultRow) error {
 
 // Get implements ani.Store.
 func (s *Store) Get(ctx context.Context, city call.CityID, id call.ID) (ani.VaultRow, error) {
-	row, err := scan(s.db.QueryRowContext(ctx, "SELECT "+columns+" FROM ani_vault WHERE city = ? AND call = ?", city, id))
+	row, err := scan(s.one.QueryRowContext(ctx, city, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return ani.VaultRow{}, ani.ErrNotFound
 	}
