@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -26,6 +27,7 @@ type part struct {
 	before *succession    // what it succeeds
 	since  *head          // the earlier checkpoint, when it is of this log
 	passed bool           // and its leaves came to it
+	other  bool           // or to something else
 	agrees bool           // a frozen log's leaves came to the witness's checkpoint
 }
 
@@ -78,18 +80,23 @@ func (p *part) longEnough() error {
 }
 
 // pass compares with the earlier checkpoints when as many leaves have been read as they cover.
-func (p *part) pass() error {
+func (p *part) pass() {
 	if p.since != nil && p.since.size == p.tree.size {
-		if p.tree.root() != p.since.root {
-			return fmt.Errorf("%w: rewritten: the first %d leaves of %s are not those that the earlier checkpoint covers",
-				ErrInvalid, p.since.size, p.log)
-		}
-		p.passed = true
+		p.passed = p.tree.root() == p.since.root
+		p.other = !p.passed // said when it is known that the file is as it was exported
 	}
 	if p.by != nil && p.by.witness.what == "" && p.by.witness.size == p.tree.size {
 		p.agrees = p.tree.root() == p.by.witness.root
 	}
-	return nil
+}
+
+// rewritten tells of leaves that contradict the earlier checkpoint, although they agree with what the file says of them.
+func (p *part) rewritten() error {
+	if !p.other {
+		return nil
+	}
+	return fmt.Errorf("%w: rewritten: the file agrees with itself, and the first %d leaves of %s are not those that the earlier checkpoint covers",
+		ErrInvalid, p.since.size, p.log)
 }
 
 // leaf reads one line and adds its hash to the tree.
@@ -119,8 +126,19 @@ func (p *part) leaf() error {
 	if err := p.note(i, leaf); err != nil {
 		return fmt.Errorf("%w: leaf %d: %w", ErrInvalid, i, err)
 	}
+	p.noteTime(i, leaf.At)
 	p.tree.add(leafHash(l.Salt, l.Body))
 	return nil
+}
+
+// noteTime keeps when the newest leaf was made, and the newest that the earlier checkpoint covers.
+func (p *part) noteTime(i int64, at time.Time) {
+	if p.by == nil {
+		p.v.report.Newest = at
+	}
+	if p.since != nil && i < p.since.size {
+		p.v.report.SinceNewest = at
+	}
 }
 
 // parseLeafLine takes nothing but what Export writes for leaf i. The body is not looked into.
@@ -204,7 +222,7 @@ func (p *part) noteKey(i int64, leaf call.Leaf) error {
 // end checks what can be said when all leaves are read.
 func (p *part) end() error {
 	if p.tree.root() != p.goal.root {
-		return fmt.Errorf("%w: the leaves of %s are not those that its checkpoint covers", ErrInvalid, p.log)
+		return fmt.Errorf("%w: damaged after it was exported: the leaves of %s are not those that its own checkpoint covers", ErrInvalid, p.log)
 	}
 	if p.by != nil {
 		return p.endFrozen()
@@ -221,6 +239,9 @@ func (p *part) end() error {
 		if _, err := openCheckpoint(p.v.opts.Since, p.log, p.keys[keyAt(p.chain, p.since.size)]); err != nil {
 			return fmt.Errorf("%w: the earlier checkpoint: not signed by the key of its time: %w", ErrInvalid, err)
 		}
+		if err := p.rewritten(); err != nil {
+			return err
+		}
 		r.Anchored = p.passed
 	}
 	return nil
@@ -235,6 +256,9 @@ func (p *part) endFrozen() error {
 	}
 	if _, err := openCheckpoint(p.v.opts.Since, p.log, keys...); err != nil {
 		return fmt.Errorf("%w: the earlier checkpoint: %w", ErrInvalid, err)
+	}
+	if err := p.rewritten(); err != nil {
+		return err
 	}
 	p.v.report.Anchored = p.passed
 	return p.longEnough()

@@ -12,6 +12,14 @@ import (
 	"callhall/call"
 )
 
+// errProof is ErrInvalid of a proof.
+var errProof error = invalidProof{}
+
+type invalidProof struct{}
+
+func (invalidProof) Error() string        { return "ledger: the proof does not verify" }
+func (invalidProof) Is(target error) bool { return target == ErrInvalid }
+
 // Signature is the checkpoint that a proof ends in, with what leads from the log's first key to the one that signed it.
 type Signature struct {
 	Checkpoint string   `json:"checkpoint"`
@@ -137,26 +145,26 @@ func (c *cityLog) signature(ctx context.Context) (signedHead, Signature, error) 
 func (s Signature) open(key string) (logHead, error) {
 	claimed, err := unsigned([]byte(s.Checkpoint))
 	if err != nil {
-		return logHead{}, fmt.Errorf("%w: its checkpoint: %w", ErrInvalid, err)
+		return logHead{}, fmt.Errorf("%w: its checkpoint: %w", errProof, err)
 	}
 	keys := s.Keys
 	if len(keys) == 0 && key != "" { // a proof of before keys changed
 		keys = []string{key}
 	}
 	if len(keys) != len(s.Rotations)+1 {
-		return logHead{}, fmt.Errorf("%w: it has %d keys and %d changes of key", ErrInvalid, len(keys), len(s.Rotations))
+		return logHead{}, fmt.Errorf("%w: it has %d keys and %d changes of key", errProof, len(keys), len(s.Rotations))
 	}
 	for i, text := range s.Rotations {
 		r, err := parseRotation(claimed.log, text)
 		if err != nil || r.old != keys[i] || r.new != keys[i+1] {
-			return logHead{}, fmt.Errorf("%w: change of key %d does not lead from one of its keys to the next (%w)", ErrInvalid, i, err)
+			return logHead{}, fmt.Errorf("%w: change of key %d does not lead from one of its keys to the next (%w)", errProof, i, err)
 		}
 	}
 	if _, err := openCheckpoint([]byte(s.Checkpoint), claimed.log, keys[len(keys)-1]); err != nil {
-		return logHead{}, fmt.Errorf("%w: its checkpoint: %w", ErrInvalid, err)
+		return logHead{}, fmt.Errorf("%w: its checkpoint: %w", errProof, err)
 	}
 	if key != "" && !slices.Contains(keys, key) {
-		return logHead{}, fmt.Errorf("%w: its keys: nothing leads from the key %q to the one that signed it", ErrInvalid, key)
+		return logHead{}, fmt.Errorf("%w: its keys: nothing leads from the key %q to the one that signed it", errProof, key)
 	}
 	return claimed, nil
 }
@@ -166,7 +174,7 @@ func (s Signature) open(key string) (logHead, error) {
 func (p Proof) Check(city call.CityID, key string) error {
 	h, err := p.open(key)
 	if err == nil && h.log.City() != city {
-		err = fmt.Errorf("%w: it is of %s", ErrInvalid, h.log)
+		err = fmt.Errorf("%w: it is of %s", errProof, h.log)
 	}
 	if err != nil {
 		return err
@@ -178,9 +186,9 @@ func (p Proof) Check(city call.CityID, key string) error {
 func (p Consistency) Check() error {
 	switch {
 	case p.From < 1 || p.From > p.To:
-		return fmt.Errorf("%w: from %d to %d leaves", ErrInvalid, p.From, p.To)
+		return fmt.Errorf("%w: from %d to %d leaves", errProof, p.From, p.To)
 	case p.From == p.To && (p.FromRoot != p.ToRoot || len(p.Path) > 0):
-		return fmt.Errorf("%w: two roots for one size", ErrInvalid)
+		return fmt.Errorf("%w: two roots for one size", errProof)
 	case p.From == p.To:
 		return nil
 	}
@@ -191,7 +199,7 @@ func invalid(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%w: %w", ErrInvalid, err)
+	return fmt.Errorf("%w: %w", errProof, err)
 }
 
 // ProofReport is what a file with a proof shows.
@@ -225,10 +233,10 @@ func decodeProof(file []byte, form any) error {
 	d := json.NewDecoder(bytes.NewReader(file))
 	d.DisallowUnknownFields()
 	if err := d.Decode(form); err != nil {
-		return fmt.Errorf("%w: read proof: %w", ErrInvalid, err)
+		return fmt.Errorf("%w: read proof: %w", errProof, err)
 	}
 	if d.More() {
-		return fmt.Errorf("%w: something follows the proof", ErrInvalid)
+		return fmt.Errorf("%w: something follows the proof", errProof)
 	}
 	return nil
 }
@@ -252,11 +260,11 @@ func checkLeafProof(file []byte, opts Options) (Report, error) {
 	}
 	since, err := openCheckpoint(opts.Since, h.log, withKey(p.Keys, opts.Key)...)
 	if err != nil {
-		return r, fmt.Errorf("%w: the earlier checkpoint: %w", ErrInvalid, err)
+		return r, fmt.Errorf("%w: the earlier checkpoint: %w", errProof, err)
 	}
 	if since != h.head {
 		return r, fmt.Errorf("%w: a proof of one leaf cannot be held against a checkpoint over %d leaves: get a proof of consistency from it",
-			ErrInvalid, since.size)
+			errProof, since.size)
 	}
 	r.Anchored, r.Since = true, since.size
 	return r, nil
@@ -268,7 +276,7 @@ func checkConsistency(file []byte, opts Options) (Report, error) {
 		return Report{}, err
 	}
 	if p.Checkpoint == "" {
-		return Report{}, fmt.Errorf("%w: it ends in no checkpoint: get one up to the newest", ErrInvalid)
+		return Report{}, fmt.Errorf("%w: it ends in no checkpoint: get one up to the newest", errProof)
 	}
 	h, err := p.open(opts.Key)
 	if err != nil {
@@ -277,20 +285,20 @@ func checkConsistency(file []byte, opts Options) (Report, error) {
 	r := proofReport(h, opts)
 	r.Proof = &ProofReport{Kind: "consistency", From: p.From}
 	if h.size != p.To || h.root != p.ToRoot {
-		return r, fmt.Errorf("%w: its checkpoint is over another tree", ErrInvalid)
+		return r, fmt.Errorf("%w: its checkpoint is over another tree", errProof)
 	}
 	if err := p.Check(); err != nil || opts.Since == nil {
 		return r, err
 	}
 	since, err := openCheckpoint(opts.Since, h.log, withKey(p.Keys, opts.Key)...)
 	if err != nil {
-		return r, fmt.Errorf("%w: the earlier checkpoint: %w", ErrInvalid, err)
+		return r, fmt.Errorf("%w: the earlier checkpoint: %w", errProof, err)
 	}
 	if since.size != p.From {
-		return r, fmt.Errorf("%w: it proves what followed %d leaves, the earlier checkpoint covers %d", ErrInvalid, p.From, since.size)
+		return r, fmt.Errorf("%w: it proves what followed %d leaves, the earlier checkpoint covers %d", errProof, p.From, since.size)
 	}
 	if since.root != p.FromRoot {
-		return r, fmt.Errorf("%w: rewritten: its first %d leaves are not those that the earlier checkpoint covers", ErrInvalid, since.size)
+		return r, fmt.Errorf("%w: rewritten: its first %d leaves are not those that the earlier checkpoint covers", errProof, since.size)
 	}
 	r.Anchored, r.Since = true, since.size
 	return r, nil

@@ -3,6 +3,7 @@ package ledger
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -17,14 +18,16 @@ type Report struct {
 	Erased       int64            `json:"erased"`      // leaves without a body, in all logs
 	Unexplained  int64            `json:"unexplained"` // of those, how many no leaf of KindErased names
 	Root         tlog.Hash        `json:"root"`
-	Since        int64            `json:"since"`               // leaves that the earlier checkpoint covered
-	SinceLog     LogID            `json:"since_log,omitempty"` // whose checkpoint that is
-	Anchored     bool             `json:"anchored"`            // held against Options.Since
-	KeyKnown     bool             `json:"key_known"`           // Options.Key signed it, or leads to the key that did
-	Rotations    int              `json:"rotations"`           // changes of key
-	Kinds        map[string]int64 `json:"kinds"`               // in all logs
-	Decided      int64            `json:"decided"`             // leaves that Options.Check decided again, alike
-	Undecided    int64            `json:"undecided"`           // leaves whose rules Options.Check does not know
+	Since        int64            `json:"since"`                 // leaves that the earlier checkpoint covered
+	SinceLog     LogID            `json:"since_log,omitempty"`   // whose checkpoint that is
+	SinceNewest  time.Time        `json:"since_newest,omitzero"` // when the last of those was made
+	Newest       time.Time        `json:"newest,omitzero"`       // when the last leaf was made
+	Anchored     bool             `json:"anchored"`              // held against Options.Since, which covers a leaf at least
+	KeyKnown     bool             `json:"key_known"`             // Options.Key signed it, or leads to the key that did
+	Rotations    int              `json:"rotations"`             // changes of key
+	Kinds        map[string]int64 `json:"kinds"`                 // in all logs
+	Decided      int64            `json:"decided"`               // leaves that Options.Check decided again, alike
+	Undecided    int64            `json:"undecided"`             // leaves whose rules Options.Check does not know
 	Predecessors []Predecessor    `json:"predecessors,omitempty"`
 	Proof        *ProofReport     `json:"proof,omitempty"` // the file was a proof: nothing is known of other leaves
 }
@@ -48,14 +51,20 @@ const (
 	FoundUnreadable = "unreadable" // too much was destroyed to export it
 )
 
+// Held tells whether what is in the file was held against an earlier checkpoint of the same log. If not, it is known to
+// agree with itself and no more.
+func (r Report) Held() bool { return r.Anchored && (r.Proof != nil || r.SinceLog == r.Log) }
+
 // String says in a sentence or two how far the result reaches.
 func (r Report) String() string {
 	if r.Proof != nil {
 		return r.proof()
 	}
 	var b strings.Builder
-	if r.Anchored && r.SinceLog == r.Log {
+	if r.Held() {
 		fmt.Fprintf(&b, "%d leaves of %s: verified, nothing changed or removed since the checkpoint over %d", r.Leaves, r.Log, r.Since)
+	} else if r.Since == 0 && r.SinceLog == r.Log {
+		fmt.Fprintf(&b, "%d leaves of %s: self-consistent only (the earlier checkpoint covers none: give one that does)", r.Leaves, r.Log)
 	} else {
 		fmt.Fprintf(&b, "%d leaves of %s: self-consistent only (give an earlier checkpoint to find rewriting)", r.Leaves, r.Log)
 	}

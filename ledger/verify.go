@@ -92,6 +92,7 @@ func (v *verification) trusted() error {
 	if v.since != nil && !v.report.Anchored {
 		return fmt.Errorf("%w: the earlier checkpoint is of %s, which this export does not have", ErrInvalid, v.since.log)
 	}
+	v.report.Anchored = v.report.Anchored && v.since.size > 0 // one over no leaves says nothing of any
 	return nil
 }
 
@@ -104,16 +105,12 @@ func (v *verification) part(by *succession) (*part, error) {
 		}
 		return s, err
 	}
-	if err := s.pass(); err != nil { // a checkpoint over nothing
-		return s, err
-	}
+	s.pass() // a checkpoint over nothing
 	for s.tree.size < s.goal.size {
 		if err := s.leaf(); err != nil {
 			return s, err
 		}
-		if err := s.pass(); err != nil {
-			return s, err
-		}
+		s.pass()
 	}
 	return s, s.end()
 }

@@ -191,3 +191,27 @@ func TestLedgerOverHTTP(t *testing.T) {
 		t.Errorf("without the right: exit %d, %s", code, errs)
 	}
 }
+
+// TestVerifyForAJob: a job that reads exit statuses alone can tell what was verified from what only agrees with itself.
+func TestVerifyForAJob(t *testing.T) {
+	exported(t)
+	proof := readFile(t, "entry.proof")
+	write(t, "changed.proof", strings.Replace(proof, `"index":2`, `"index":1`, 1), 0o600)
+	for _, test := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"export.jsonl", "--require-since"}, exitFailed, "self-consistent only"},
+		{[]string{"export.jsonl", "--require-since", "--since", "early.checkpoint"}, 0, "newest entry that the earlier checkpoint covers of "},
+		{[]string{"entry.proof", "--require-since"}, exitFailed, "self-consistent only"},
+		{[]string{"consistency.proof", "--require-since", "--since", "early.checkpoint"}, 0, "held against the checkpoint over 1"},
+		{[]string{"export.jsonl", "--key", "city.key"}, 0, "key as given"},
+		{[]string{"changed.proof"}, exitFailed, "the proof does not verify"},
+	} {
+		out, errs, code := verb(t, append([]string{"ledger", "verify"}, test.args...)...)
+		if code != test.code || !strings.Contains(out+errs, test.says) {
+			t.Errorf("%q: exit %d, want %d\n%s%s", test.args, code, test.code, out, errs)
+		}
+	}
+}
