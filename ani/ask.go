@@ -74,7 +74,7 @@ type Ask struct {
 	Row         string         `json:"row"` // of the terms
 	Obligations []Obligation   `json:"obligations,omitempty"`
 	Asked       *Signature     `json:"asked"`
-	ExpiresAt   time.Time      `json:"expires_at"`
+	ExpiresAt   time.Time      `json:"expires_at,omitzero"`
 	Second      *Signature     `json:"second,omitempty"` // who approved or refused
 	Revealed    *Signature     `json:"revealed,omitempty"`
 	Release     call.ReleaseID `json:"release,omitempty"` // of the reveal, as in the ledger; empty after one that failed

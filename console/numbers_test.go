@@ -252,7 +252,8 @@ func TestACapIsTold(t *testing.T) {
 	for range ani.DefaultCaps.PerActor {
 		o.post(ana, "/api/v1/ani-releases/"+granted(o, ana)+"/reveal", "", http.StatusOK)
 	}
-	if p := o.post(ana, "/api/v1/ani-releases/"+granted(o, ana)+"/reveal", "", http.StatusTooManyRequests); !strings.Contains(p, "as many numbers were revealed") {
+	if p := o.post(ana, "/api/v1/ani-releases/"+granted(o, ana)+"/reveal", "", http.StatusTooManyRequests); !strings.Contains(p, "lets one person see") ||
+		!strings.Contains(p, "The cap of revealed numbers") || strings.Contains(p, "too many requests") {
 		t.Errorf("%s", p)
 	}
 }

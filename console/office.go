@@ -169,6 +169,9 @@ func answered[T any](ctx context.Context, c *Console, op huma.Operation, entry T
 // failOffice is fail for what the office, the switchboard and the ledger say. What they cannot do for want of something
 // else can be tried again: nothing was given out.
 func (c *Console) failOffice(ctx context.Context, op huma.Operation, err error) error {
+	if errors.Is(err, ani.ErrTooMany) {
+		return capReached.problem(ctx, http.StatusTooManyRequests, capOf(err))
+	}
 	if said := faultOf(err); said != (Fault{}) {
 		return problem(ctx, statusOf(err), said)
 	}

@@ -72,6 +72,9 @@ var insecure = kind{"insecure", "Numbers are asked for and answered only over TL
 var frozenLedger = kind{"frozen", "This city's ledger is frozen: it lacks or contradicts what a checkpoint covers, or is damaged. " +
 	"Nothing can be signed with it. Find out why; then callhall ledger succeed is the way on."}
 
+// capReached is the problem of a cap on the numbers that people are shown, which is no limit of a token's requests.
+var capReached = kind{"cap", "The cap of revealed numbers is reached: as many were revealed as the city lets. The privacy officer has been told."}
+
 // problem is the problem of a status in the answer to the request of ctx.
 func problem(ctx context.Context, status int, faults ...Fault) *Problem {
 	k, known := kinds[status]
@@ -152,14 +155,13 @@ var faults = []struct {
 }{
 	{ani.ErrNotPermitted, Fault{Message: "it is not for this person, or not as it was asked"}},
 	{ani.ErrSecondPerson, Fault{Message: "another person than the one who began it must do this"}},
-	{ani.ErrState, Fault{Message: "it is past that: look at its state"}},
+	{ani.ErrState, Fault{Message: "its state does not allow that: it may still wait for a second person, or be past it; look at its state"}},
 	{ani.ErrConflict, Fault{Message: "somebody else has just changed it: read it again"}},
 	{ani.ErrTooSoon, Fault{Message: "the newest key is less than a minute old: try again then"}},
 	{ani.ErrSpooled, Fault{Message: "entries wait in the spool, and may need an old key: try again when the ledger has them"}},
 	{ani.ErrReused, Fault{Location: "header.Idempotency-Key", Message: "was used for another request before"}},
 	{ani.ErrCase, Fault{Location: "body", Message: "a reference has at most 64 characters and six digits, so that no number can be in it"}},
 	{ani.ErrNotNumber, Fault{Location: "body", Message: notNumber}},
-	{ani.ErrTooMany, Fault{Message: "as many numbers were revealed as the city lets in this time"}},
 	{ErrRefused, Fault{Location: "body", Message: "has what cannot stand in a ledger, as a long row of digits"}},
 	{call.ErrBusy, Fault{Message: "another transfer of this call is on its way"}},
 	{call.ErrNotTalking, Fault{Message: "caller and agent are not talking"}},
@@ -168,6 +170,14 @@ var faults = []struct {
 
 // notNumber is what is said of a number that is none; it does not say what was sent.
 const notNumber = "is not a telephone number; write it as +1 and ten digits, or with its country's code"
+
+// capOf says which cap was reached.
+func capOf(err error) Fault {
+	if strings.Contains(err.Error(), "the cap of one city") {
+		return Fault{Message: "as many numbers were revealed as the city lets in this time, by all of its people together"}
+	}
+	return Fault{Message: "as many numbers were revealed as the city lets one person see in this time"}
+}
 
 // faultOf is the fault of err, or none.
 func faultOf(err error) Fault {

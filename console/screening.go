@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -47,7 +48,11 @@ func (c *Console) screeningRoutes(api huma.API) {
 }
 
 func (c *Console) proposeScreen(ctx context.Context, city call.CityID, n newScreen, key string, by ani.Person) (ani.Screen, error) {
-	return c.deps.Office.ProposeScreen(ctx, city, ani.NewScreen{Key: key, Call: n.Call, Reason: n.Reason, Why: n.Why, Until: n.Until}, by)
+	s, err := c.deps.Office.ProposeScreen(ctx, city, ani.NewScreen{Key: key, Call: n.Call, Reason: n.Reason, Why: n.Why, Until: n.Until}, by)
+	if errors.Is(err, ani.ErrNotFound) { // one sentence for all: which of them it is would tell whom a law protects
+		err = problem(ctx, http.StatusNotFound, Fault{Location: "body.call", Message: "there is no such call, or none with a caller who can be screened"})
+	}
+	return s, err
 }
 
 func (c *Console) reviewScreen(ctx context.Context, city call.CityID, id string, by ani.Person) (screenReview, error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 )
 
@@ -81,10 +82,15 @@ type aniTransferStart struct {
 
 // Run orders the transfer.
 func (c aniTransferStart) Run(ctx context.Context, term *terminal) error {
-	return c.order(ctx, term, http.MethodPost, c.Call, struct {
+	err := c.order(ctx, term, http.MethodPost, c.Call, struct {
 		To     string `json:"to"`
 		Spoken bool   `json:"spoken_consent,omitempty"`
 	}{c.To, c.Spoken})
+	if err != nil || term.JSON {
+		return err
+	}
+	_, err = fmt.Fprintf(term.Out, "ordered: %s goes on to %s; records show %s tells what becomes of it\n", c.Call, plain(c.To), c.Call)
+	return err
 }
 
 // aniTransferCancel is callhall ani transfer cancel.
@@ -95,7 +101,12 @@ type aniTransferCancel struct {
 
 // Run gives the transfer up.
 func (c aniTransferCancel) Run(ctx context.Context, term *terminal) error {
-	return c.order(ctx, term, http.MethodDelete, c.Call, nil)
+	err := c.order(ctx, term, http.MethodDelete, c.Call, nil)
+	if err != nil || term.JSON {
+		return err
+	}
+	_, err = fmt.Fprintf(term.Out, "ordered: the transfer of %s is given up, and the caller stays with you\n", c.Call)
+	return err
 }
 
 // order sends an order about a transfer. What becomes of it is in the call's timeline.

@@ -117,11 +117,12 @@ func (c *api) get(ctx context.Context, path string, query url.Values) (*http.Res
 // patience is how often a request is made again when the server asks for time, as it does of long lists.
 const patience = 5
 
-// patiently sends req, and again after the time that a 429 asks for (RFC 6585 §4).
+// patiently sends req, and again after the time that a 429 asks for (RFC 6585 §4). One that asks for none is an answer: a
+// cap on numbers was reached, and each try is an alarm.
 func (c *api) patiently(req *http.Request) (*http.Response, error) {
 	for try := 1; ; try++ {
 		answer, err := c.http.Do(req)
-		if err != nil || answer.StatusCode != http.StatusTooManyRequests || try == patience {
+		if err != nil || answer.StatusCode != http.StatusTooManyRequests || answer.Header.Get("Retry-After") == "" || try == patience {
 			return answer, err
 		}
 		answer.Body.Close()
