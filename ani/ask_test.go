@@ -18,7 +18,7 @@ var withheld = ani.Headers{Asserted: present.Asserted, Privacy: []string{"id"}}
 
 // cutOff is what an agent asks for after a call that was cut off.
 func cutOff(id call.ID) ani.NewAsk {
-	return ani.NewAsk{Call: id, Purpose: ani.PurposeDropped, Recipient: ani.RecipientAgent, Reason: ani.ReasonHandleFailed, Case: "SR-22"}
+	return ani.NewAsk{Call: id, Purpose: ani.PurposeDropped, Recipient: ani.RecipientAgent, Reason: ani.ReasonRelay, Case: "SR-22"}
 }
 
 func TestDroppedCallIsRevealedOnceToItsAgent(t *testing.T) {
@@ -42,7 +42,7 @@ func TestDroppedCallIsRevealedOnceToItsAgent(t *testing.T) {
 	if r.Value.Reveal() != "+12125550142" || r.CloseAfter != 30000 || !strings.Contains(r.Statement, "passed on") || !r.Unverified || !r.Until.Equal(a.ExpiresAt) {
 		t.Errorf("revealed %+v", r)
 	}
-	p.said(t, ani.KindRelease, map[string]string{"row": "D09", "result": "FULL", "reason": "handle-failed", "case": "SR-22", "relation": "dropped",
+	p.said(t, ani.KindRelease, map[string]string{"row": "D09", "result": "FULL", "reason": "relay", "case": "SR-22", "relation": "dropped",
 		"process": "reason", "release": string(r.Release)})
 	_, err = p.Reveal(t.Context(), city, a.ID, ana)
 	fails(t, "a second reveal", err, ani.ErrState)

@@ -103,7 +103,16 @@ func (o *Office) addRelation(ctx context.Context, c *considered, k kept[askBody]
 		return err
 	}
 	c.request.Relation, c.ended = relation, ended
-	if relation == RelationDropped && slices.Contains(ReasonCodes(), k.Body.Reason) {
+	if relation != RelationDropped || !slices.Contains(ReasonCodes(), k.Body.Reason) {
+		return nil
+	}
+	holds := k.Body.Reason != ReasonHandleFailed
+	if !holds {
+		if holds, err = o.handleFailed(ctx, k.City, k.Call, by.Agent); err != nil {
+			return err
+		}
+	}
+	if holds {
 		c.request.process = ProcessReason
 	}
 	return nil

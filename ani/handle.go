@@ -31,8 +31,9 @@ type HandleEntry struct {
 	Agent  call.AgentID `json:"agent,omitempty"`
 	Queue  call.QueueID `json:"queue,omitempty"`
 	Row    string       `json:"row"`
-	Until  time.Time    `json:"until"` // at the latest: the handle of a call that ends well dies with it
-	Tries  int          `json:"tries"` // that are left
+	Until  time.Time    `json:"until,omitzero"` // at the latest; zero while the call goes on
+	Ends   string       `json:"ends,omitempty"` // in words, while the call goes on
+	Tries  int          `json:"tries"`          // that are left
 }
 
 type handleBody struct {
@@ -43,6 +44,7 @@ type handleBody struct {
 	Relation  Relation     `json:"relation"` // as it was when the handle was given
 	Row       string       `json:"row"`
 	Used      int          `json:"used"`
+	Callback  call.ID      `json:"callback"` // the latest call that was placed with it
 }
 
 // GiveHandle gives an agent the handle of a call: of one that they handle, to be used if it is cut off, or of one that was
@@ -189,15 +191,43 @@ func (o *Office) takeTry(ctx context.Context, city call.CityID, handle string, n
 			}
 		}
 		k.Body.Used++
+		k.Body.Callback = newCall
 		f := handleFacts(*k, "dialled")
 		f["callback"] = string(newCall)
 		return f, nil
 	})
 }
 
+// handleFailed tells whether an agent has dialled the handle of a call and has not reached the caller: a call back that
+// is still going on has not failed.
+func (o *Office) handleFailed(ctx context.Context, city call.CityID, id call.ID, agent call.AgentID) (bool, error) {
+	given, err := o.handles.of(ctx, city, id)
+	if err != nil {
+		return false, fmt.Errorf("handles of %s: %w", id, err)
+	}
+	failed := false
+	for _, k := range given {
+		if k.Body.Agent != agent || k.Body.Used == 0 {
+			continue
+		}
+		if k.State == handleDone {
+			return false, nil
+		}
+		h, err := o.cfg.Calls.Handling(ctx, city, k.Body.Callback)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return false, fmt.Errorf("the call back %s: %w", k.Body.Callback, err)
+		}
+		if h.Live {
+			return false, nil
+		}
+		failed = true
+	}
+	return failed, nil
+}
+
 // turnDropped makes the handle of a call that was going on one of the call that was cut off, if it was.
 func (o *Office) turnDropped(ctx context.Context, k *kept[handleBody]) error {
-	relation, _, err := o.relation(ctx, k.City, k.Call, Person{Role: RoleAgent, Agent: k.Body.Agent})
+	relation, ended, err := o.relation(ctx, k.City, k.Call, Person{Role: RoleAgent, Agent: k.Body.Agent})
 	if err != nil {
 		return err
 	}
@@ -205,6 +235,7 @@ func (o *Office) turnDropped(ctx context.Context, k *kept[handleBody]) error {
 		return fmt.Errorf("%w: the call was not cut off", ErrHandle)
 	}
 	k.Body.Purpose, k.Body.Relation = PurposeDropped, RelationDropped
+	k.DueAt = earlier(k.DueAt, ended.Add(droppedFor))
 	return nil
 }
 
@@ -226,6 +257,10 @@ func handleFacts(k kept[handleBody], act string) map[string]string {
 }
 
 func shownHandle(k kept[handleBody]) HandleEntry {
-	return HandleEntry{Handle: k.ID, Call: k.Call, Agent: k.Body.Agent, Queue: k.Body.Queue, Row: k.Body.Row, Until: k.DueAt,
+	h := HandleEntry{Handle: k.ID, Call: k.Call, Agent: k.Body.Agent, Queue: k.Body.Queue, Row: k.Body.Row, Until: k.DueAt,
 		Tries: handleTries - k.Body.Used}
+	if k.Body.Purpose == PurposeLiveCall {
+		h.Until, h.Ends = time.Time{}, "with the call, and 30 minutes after where it is cut off"
+	}
+	return h
 }

@@ -2,6 +2,7 @@ package ani_test
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -175,4 +176,45 @@ func TestTriesOfAHandle(t *testing.T) {
 	if n := dialled.Load(); n != 3 {
 		t.Errorf("%d dialled", n)
 	}
+}
+
+// The number because the handle failed is for who has dialled one and reached nobody.
+func TestHandleFailedNeedsAHandleThatFailed(t *testing.T) {
+	for name, c := range map[string]struct {
+		dial, done, live bool
+		want             ani.AskState
+	}{"never dialled": {want: ani.AskDenied}, "not reached": {dial: true, want: ani.AskGranted}, "reached": {dial: true, done: true, want: ani.AskDenied},
+		"still on it": {dial: true, live: true, want: ani.AskDenied}} {
+		p := newPrivacyOffice(t, ani.OfficeConfig{})
+		id, back := p.caller(t, present), call.NewID()
+		p.drop(id)
+		h := ok(p.GiveHandle(t.Context(), city, id, ana))(t)
+		if c.dial {
+			ok(p.Destination(t.Context(), city, h.Handle, back, ana.Actor, "carrier-1"))(t)
+		}
+		if c.done {
+			ok(0, p.HandleDone(t.Context(), city, h.Handle))(t)
+		}
+		p.calls.of[back] = ani.Handling{Live: c.live}
+		ask := cutOff(id)
+		ask.Reason = ani.ReasonHandleFailed
+		if a := ok(p.Ask(t.Context(), city, ask, ana))(t); a.State != c.want || a.Row != "D09" {
+			t.Errorf("%s: %s by %s", name, a.State, a.Row)
+		}
+	}
+}
+
+// The handle of a live call says how long it is good for, and is good for no longer.
+func TestHandleOfALiveCallEndsSoonAfterIt(t *testing.T) {
+	p := newPrivacyOffice(t, ani.OfficeConfig{})
+	id := p.caller(t, present)
+	h := ok(p.GiveHandle(t.Context(), city, id, ana))(t)
+	if !h.Until.IsZero() || !strings.Contains(h.Ends, "30 minutes after") {
+		t.Errorf("handle %+v", h)
+	}
+	p.drop(id)
+	ok(p.dial(t, h.Handle, ana.Actor))(t)
+	p.now = p.now.Add(30 * time.Minute)
+	_, err := p.dial(t, h.Handle, ana.Actor)
+	fails(t, "half an hour later", err, ani.ErrHandle)
 }

@@ -117,7 +117,7 @@ func (c *Call) transferAsked(ctx context.Context, ev transferAsked) {
 		if ev.partner.Kind == PartnerPSAP {
 			c.stopLimit() // help is not cut off for having taken long
 		}
-		c.note(Moment{What: WhatTransferring, Agent: ev.Agent, Leg: c.transfer.leg, Detail: "to " + c.transfer.to()})
+		c.note(Moment{What: WhatTransferring, Agent: ev.Agent, Leg: c.transfer.leg, Detail: c.transfer.ordered()})
 	}
 	ev.answer <- err
 }
@@ -149,6 +149,14 @@ func (c *Call) emergency() bool {
 
 // to names the partner for people.
 func (t *transfer) to() string { return string(t.partner.ID) + " (" + string(t.partner.Kind) + ")" }
+
+// ordered is to whom a transfer goes, and who ordered it where that is not the agent who talks: a supervisor may.
+func (t *transfer) ordered() string {
+	if t.order.By == "agent:"+string(t.order.Agent) {
+		return "to " + t.to()
+	}
+	return "to " + t.to() + ", ordered by " + t.order.By
+}
 
 // cancelAsked gives a transfer up, or says why not.
 func (c *Call) cancelAsked(ev cancelAsked) {

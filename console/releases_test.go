@@ -12,7 +12,7 @@ import (
 	"callhall/console"
 )
 
-const cutOffAsk = `{"purpose":"completion-dropped","recipient":"AGT","reason":"handle-failed","case":"SR-22"}`
+const cutOffAsk = `{"purpose":"completion-dropped","recipient":"AGT","reason":"relay","case":"SR-22"}`
 
 // granted is a request of ana's for the caller of a call that was cut off.
 func granted(o *office, ana string) (id string) {

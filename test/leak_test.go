@@ -300,7 +300,7 @@ func (g *leakStage) callBack(i int) {
 	})
 	g.home.hush() // that call is over too, in a while
 	var asked struct{ ID, State, Row string }
-	g.post(token, "/api/v1/calls/"+g.calls[i]+"/ani-releases", `{"purpose":"completion-dropped","recipient":"AGT","reason":"handle-failed"}`, http.StatusCreated, &asked)
+	g.post(token, "/api/v1/calls/"+g.calls[i]+"/ani-releases", `{"purpose":"completion-dropped","recipient":"AGT","reason":"relay"}`, http.StatusCreated, &asked)
 	code, header, body := g.ask("POST", token, "/api/v1/ani-releases/"+asked.ID+"/reveal", "")
 	if want := "+1" + g.caller.number("PAI"); code != http.StatusOK || !bytes.Contains(body, []byte(want)) || header.Get("Cache-Control") != "no-store" {
 		g.t.Errorf("reveal of %+v: %d %v %s", asked, code, header, body)

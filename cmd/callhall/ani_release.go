@@ -116,7 +116,7 @@ type aniReleaseList struct {
 // Run lists.
 func (c aniReleaseList) Run(ctx context.Context, term *terminal) error {
 	return c.list(ctx, term, releasesPath, stateQuery(c.State), []column{{"ASKED", "asked.at"}, {"ID", "id"}, {"STATE", "state"}, {"CALL", "call"},
-		{"PURPOSE", "purpose"}, {"RECIPIENT", "recipient"}, {"ROW", "row"}, {"DECISION", "decision"}, {"BY", "asked.actor"}, {"SECOND", "second.actor"}})
+		{"PURPOSE", "purpose"}, {"RECIPIENT", "recipient"}, {"ROW", "row"}, {"DECISION", "decision"}, {"BY", "asked.actor"}, {"SECOND", "second.actor"}, {"RELEASE", "release"}})
 }
 
 // aniReleaseShow is callhall ani release show.
