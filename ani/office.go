@@ -81,14 +81,21 @@ const (
 // Person is who acts, as the edge has proved it.
 type Person struct {
 	Actor  string // as in a ledger leaf: "agent:ana"
-	Holder string // the person behind it: one who holds two tokens is still one person. Empty: the actor
+	Holder string // the name of the person behind it, an agent's too: one who holds two tokens is still one person. Empty: the actor
 	Role   Role
 	Agent  call.AgentID // of RoleAgent
 }
 
-// is tells whether p is the same human as another entry says.
+// is tells whether p is the same human as another entry says. It is the one comparison of people: of a second person's with
+// the first, and of a cap's.
 func (p Person) is(q signature) bool {
-	return p.Actor == q.Actor || strings.EqualFold(p.holder(), q.Holder)
+	return p.Actor == q.Actor || sameName(p.holder(), q.Holder)
+}
+
+// sameName compares names as people write them: without regard to capitals and to how much space is around and between
+// words. The edge lets no name in with marks that combine, so that no letter has two spellings.
+func sameName(a, b string) bool {
+	return strings.EqualFold(strings.Join(strings.Fields(a), " "), strings.Join(strings.Fields(b), " "))
 }
 
 func (p Person) holder() string {

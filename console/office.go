@@ -53,13 +53,10 @@ type ofCall struct {
 // pager reads a page of a register, newest first, from below the entry after.
 type pager[T any] func(ctx context.Context, city call.CityID, after string, limit int) ([]T, error)
 
-// person is who makes the request, as the privacy office knows people.
+// person is who makes the request, as the privacy office knows people: one who holds an agent's token and another under the
+// same name is one person there.
 func (v visit) person() ani.Person {
-	p := ani.Person{Actor: v.token.Actor(), Holder: v.token.Name, Role: ani.Role(v.token.Role), Agent: v.token.Agent}
-	if p.Role == ani.RoleAgent {
-		p.Holder = string(v.token.Agent)
-	}
-	return p
+	return ani.Person{Actor: v.token.Actor(), Holder: v.token.Name, Role: ani.Role(v.token.Role), Agent: v.token.Agent}
 }
 
 // created says that op answers 201.

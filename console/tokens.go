@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"callhall/call"
 )
@@ -82,8 +83,12 @@ const tokenPrefix = "cht_"
 // tokenText writes 32 bytes as 52 letters and digits.
 var tokenText = base32.StdEncoding.WithPadding(base32.NoPadding)
 
-// goodName is what a holder may be called: it stands in the ledger, so it cannot be a telephone number.
-var goodName = regexp.MustCompile(`^[\p{L}][\p{L}\p{Nd} ._@-]{0,63}$`)
+// goodName is what a holder may be called: it stands in the ledger, so it cannot be a telephone number, and it tells one
+// person from another, so there is one way to write it: no marks that combine, one space between words and none at the end.
+var goodName = regexp.MustCompile(`^\p{L}[\p{L}\p{Nd}._@-]*( [\p{L}\p{Nd}._@-]+)*$`)
+
+// maxName is the most that a name has, in letters.
+const maxName = 64
 
 // longDigits finds seven digits in a row or nearly so: the shortest number that could be somebody's.
 var longDigits = regexp.MustCompile(`(\p{Nd}[ ._-]*){7}`)
@@ -110,8 +115,8 @@ func (t Token) check(now time.Time) error {
 	switch {
 	case t.City == "":
 		return fmt.Errorf("%w: no city", ErrBadToken)
-	case !goodName.MatchString(t.Name) || longDigits.MatchString(t.Name):
-		return fmt.Errorf("%w: the name must begin with a letter and have at most 64 letters, digits, spaces or ._@- and no long row of digits", ErrBadToken)
+	case !goodName.MatchString(t.Name) || utf8.RuneCountInString(t.Name) > maxName || longDigits.MatchString(t.Name):
+		return fmt.Errorf("%w: the name must begin with a letter and have at most 64 letters, digits, single spaces or ._@- and no long row of digits", ErrBadToken)
 	case !slices.Contains(Roles(), t.Role):
 		return fmt.Errorf("%w: unknown role %q", ErrBadToken, t.Role)
 	case t.Role == RoleAgent && t.Agent == "":

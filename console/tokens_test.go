@@ -68,19 +68,23 @@ func TestIssueChecks(t *testing.T) {
 	o := newOffice(t, nil)
 	good := console.Token{City: "demo", Name: "ana", Role: console.RoleSupervisor, ExpiresAt: o.now.Add(time.Hour)}
 	for name, change := range map[string]func(*console.Token){
-		"no city":        func(k *console.Token) { k.City = "" },
-		"no name":        func(k *console.Token) { k.Name = "" },
-		"number as name": func(k *console.Token) { k.Name = "+12125550142" },
-		"number in name": func(k *console.Token) { k.Name = "ana 212-555-0142" },
-		"line in name":   func(k *console.Token) { k.Name = "ana\nadmin" },
-		"no role":        func(k *console.Token) { k.Role = "" },
-		"unknown role":   func(k *console.Token) { k.Role = "admin" },
-		"no agent":       func(k *console.Token) { k.Role = console.RoleAgent },
-		"no end":         func(k *console.Token) { k.ExpiresAt = time.Time{} },
-		"past end":       func(k *console.Token) { k.ExpiresAt = o.now },
-		"far end":        func(k *console.Token) { k.ExpiresAt = o.now.Add(console.MaxTokenLife + time.Second) },
-		"unknown scope":  func(k *console.Token) { k.Scope = []console.Permission{"everything"} },
-		"public scope":   func(k *console.Token) { k.Scope = []console.Permission{"public"} },
+		"no city":          func(k *console.Token) { k.City = "" },
+		"no name":          func(k *console.Token) { k.Name = "" },
+		"number as name":   func(k *console.Token) { k.Name = "+12125550142" },
+		"number in name":   func(k *console.Token) { k.Name = "ana 212-555-0142" },
+		"line in name":     func(k *console.Token) { k.Name = "ana\nadmin" },
+		"space at the end": func(k *console.Token) { k.Name = "ana " },
+		"two spaces":       func(k *console.Token) { k.Name = "ana  gray" },
+		"another spelling": func(k *console.Token) { k.Name = "e\u0300ve" },
+		"a long name":      func(k *console.Token) { k.Name = strings.Repeat("a", 65) },
+		"no role":          func(k *console.Token) { k.Role = "" },
+		"unknown role":     func(k *console.Token) { k.Role = "admin" },
+		"no agent":         func(k *console.Token) { k.Role = console.RoleAgent },
+		"no end":           func(k *console.Token) { k.ExpiresAt = time.Time{} },
+		"past end":         func(k *console.Token) { k.ExpiresAt = o.now },
+		"far end":          func(k *console.Token) { k.ExpiresAt = o.now.Add(console.MaxTokenLife + time.Second) },
+		"unknown scope":    func(k *console.Token) { k.Scope = []console.Permission{"everything"} },
+		"public scope":     func(k *console.Token) { k.Scope = []console.Permission{"public"} },
 	} {
 		k := good
 		change(&k)
