@@ -3,7 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
+	"slices"
 
 	"callhall/ani"
 )
@@ -53,8 +55,30 @@ func (c aniReleaseAsk) Run(ctx context.Context, term *terminal) error {
 	if err := cmp.Or(callsOf(c.Call), c.check()); err != nil {
 		return err
 	}
-	return c.enter(ctx, term, aniRole, "calls/"+c.Call+"/"+releasesPath,
+	server, err := c.open(term, aniRole)
+	if err != nil {
+		return err
+	}
+	raw, err := server.sendJSON(ctx, http.MethodPost, "calls/"+c.Call+"/"+releasesPath,
 		releaseAsk{c.Purpose, c.Recipient, c.To, c.Case, c.Reason, c.Ref, c.Why})
+	if err == nil {
+		err = writeEntryOf(term, raw)
+	}
+	if err != nil || term.JSON || said(at(raw, "state")) != string(ani.AskDenied) {
+		return err
+	}
+	return writeRow(term, said(at(raw, "row")))
+}
+
+// writeRow tells what a row of the terms is and where it stands. It is left out where this program does not know the row.
+func writeRow(term *terminal, id string) error {
+	rows := ani.Terms()
+	i := slices.IndexFunc(rows, func(r ani.Row) bool { return r.ID == id })
+	if i < 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(term.Out, "%-15s%s\n%-15s%s\n", "what it is", plain(rows[i].What), "citation", plain(rows[i].Citation))
+	return err
 }
 
 // check refuses words that are not in the terms; what a server may make of them is a denial nobody wanted.
