@@ -194,7 +194,7 @@ func TestVerbalConsentIsOfTheCallAndItsAgent(t *testing.T) {
 	p.said(t, ani.KindConsent, map[string]string{"act": "entered", "kind": "verbal"})
 	ask := ani.NewAsk{Call: id, Purpose: ani.PurposeServiceRequest, Recipient: ani.RecipientCRM}
 	a := ok(p.Ask(t.Context(), city, ask, ana))(t)
-	if a.State != ani.AskGranted || a.Row != "D22" {
+	if a.State != ani.AskGranted || a.Row != "D22" || a.ExpiresAt.IsZero() {
 		t.Errorf("of the call: %+v", a)
 	}
 	// It is for the city's system, not for the agent's eyes.

@@ -58,6 +58,8 @@ func (g Grant) Denied() bool { return g.Decision == Deny || g.Decision == "" }
 var (
 	// ErrCase says that a reference cannot be told from a telephone number, or is too long.
 	ErrCase = errors.New("ani: the case reference is too long or may be a telephone number")
+	// ErrNotApproved says that what needs a second person has not had their yes.
+	ErrNotApproved = errors.New("ani: the second person has not approved it yet")
 	// ErrSecondPerson says that whoever began something cannot be the one who confirms it.
 	ErrSecondPerson = errors.New("ani: another person than the one who began it must do this")
 	// ErrHandle says that a call-back handle is over, is not this city's, or may not be dialled.
@@ -95,7 +97,7 @@ func (v *Vault) Destination(ctx context.Context, city call.CityID, handle string
 	if err := errors.Join(err, v.record(ctx, d)); err != nil {
 		return Value{}, fmt.Errorf("call back for %s: %w", newCall, err)
 	}
-	if d.ruling.Decision != Handle && d.ruling.Decision != Full {
+	if d.ruling.Decision != Handle {
 		return Value{}, fmt.Errorf("call back for %s: %w", newCall, ErrHandle)
 	}
 	return valueOf(d.who.Number, Full), nil

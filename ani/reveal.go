@@ -29,13 +29,14 @@ type Revealed struct {
 // The release's leaf, the line in the subject's accounting and the notice to the owner are written before it returns. Of
 // two Reveals at once one gets ErrState. A Reveal that fails for want of the ledger can be tried again. What is for a
 // program (the city's system of service requests, a gateway) is not revealed to anybody: see Deliver. Errors:
-// ErrNotPermitted, ErrState, ErrTooMany, ErrNotFound.
+// ErrNotPermitted, ErrNotApproved, ErrState, ErrTooMany, ErrNotFound.
 func (o *Office) Reveal(ctx context.Context, city call.CityID, id string, by Person) (Revealed, error) {
 	return o.revealTo(ctx, city, id, by, false)
 }
 
-// Deliver is Reveal for our own program that hands the number to the recipient's, on the order of who asked; it must show
-// it to nobody. Errors as Reveal.
+// Deliver is Reveal for our own program that hands the number to the recipient's (D22 to the city's system, D39 to a
+// gateway), on the order of who asked; it must show it to nobody. Callhall has no such program yet: what is granted to one of
+// these stays inside and expires like everything that is granted and not revealed. Errors as Reveal.
 func (o *Office) Deliver(ctx context.Context, city call.CityID, id string, by Person) (Revealed, error) {
 	return o.revealTo(ctx, city, id, by, true)
 }
@@ -65,11 +66,13 @@ func (o *Office) reveal(ctx context.Context, city call.CityID, id string, by Per
 	if err != nil {
 		return Revealed{}, err
 	}
-	if state := o.shownAsk(k).State; state != AskGranted {
+	if state := o.shownAsk(k).State; state == AskPending {
+		return Revealed{}, errors.Join(ErrNotApproved, ErrState, o.stopped(ctx, c, StopPersons))
+	} else if state != AskGranted {
 		return Revealed{}, errors.Join(fmt.Errorf("%w: it is %s", ErrState, state), o.stopped(ctx, c, stopOf(state)))
 	}
 	if c.ruling.Obliges(TwoPersons) && k.Body.Second.zero() {
-		return Revealed{}, errors.Join(ErrSecondPerson, o.stopped(ctx, c, StopPersons))
+		return Revealed{}, errors.Join(ErrNotApproved, o.stopped(ctx, c, StopPersons))
 	}
 	if c.ruling.Decision != k.Body.Decision {
 		return Revealed{}, o.lost(ctx, k, c, by)
@@ -80,7 +83,7 @@ func (o *Office) reveal(ctx context.Context, city call.CityID, id string, by Per
 // stopOf is why a request in this state shows nothing.
 func stopOf(state AskState) Stop {
 	switch state {
-	case AskPending, AskRefused:
+	case AskRefused:
 		return StopPersons
 	case AskExpired:
 		return StopTime

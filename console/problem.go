@@ -121,7 +121,7 @@ var statuses = []struct {
 	{call.ErrUnknownCall, http.StatusNotFound}, {call.ErrNotYours, http.StatusNotFound}, // another's call is not theirs to know of
 	{call.ErrUnknownQueue, http.StatusConflict}, // that of the call is no more
 	{ErrGone, http.StatusGone},
-	{ErrConflict, http.StatusConflict}, {ani.ErrSecondPerson, http.StatusConflict}, {ani.ErrState, http.StatusConflict},
+	{ErrConflict, http.StatusConflict}, {ani.ErrNotApproved, http.StatusConflict}, {ani.ErrSecondPerson, http.StatusConflict}, {ani.ErrState, http.StatusConflict},
 	{ani.ErrConflict, http.StatusConflict}, {ani.ErrTooSoon, http.StatusConflict}, {ani.ErrSpooled, http.StatusConflict}, {call.ErrNotTalking, http.StatusConflict}, {call.ErrBusy, http.StatusConflict},
 	{call.ErrNoTransfer, http.StatusConflict},
 	{ani.ErrNotPermitted, http.StatusForbidden},
@@ -154,6 +154,7 @@ var faults = []struct {
 	fault Fault
 }{
 	{ani.ErrNotPermitted, Fault{Message: "it is not for this person, or not as it was asked"}},
+	{ani.ErrNotApproved, Fault{Message: "not approved yet: another person must do that first"}},
 	{ani.ErrSecondPerson, Fault{Message: "another person than the one who began it must do this"}},
 	{ani.ErrState, Fault{Message: "its state does not allow that: it may still wait for a second person, or be past it; look at its state"}},
 	{ani.ErrConflict, Fault{Message: "somebody else has just changed it: read it again"}},

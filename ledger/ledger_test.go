@@ -544,6 +544,24 @@ func runAndKill(t *testing.T, p place, said map[string]bool, n int) {
 	_ = cmd.Wait()
 }
 
+// BenchmarkCheckpoints has what a checkpoint every second costs those who append, next to one in ten.
+func BenchmarkCheckpoints(b *testing.B) {
+	for _, every := range []time.Duration{time.Second, 10 * time.Second} {
+		b.Run(every.String(), func(b *testing.B) {
+			l, _ := newPlace(b).open(b, ledger.Config{CheckpointEvery: every})
+			f := leaf(1)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if err := l.Append(b.Context(), city, f); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "leaves/s")
+		})
+	}
+}
+
 func BenchmarkAppend(b *testing.B) {
 	for _, callers := range []int{1, 64} {
 		b.Run(fmt.Sprint(callers, "callers"), func(b *testing.B) {

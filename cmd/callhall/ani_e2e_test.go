@@ -183,7 +183,7 @@ func (b *bureau) legalProcess(dir string, id call.ID) {
 	release, state := b.enters("eve", "", "ani", "release", "ask", string(id), "--purpose", "legal-process", "--recipient", "LE", "--to", "County Court",
 		"--case", "CV-88", "--ref", paper)
 	wants(t, "the request", state, "pending")
-	b.refused("eve", "", "409", "ani", "release", "reveal", release)
+	b.refused("eve", "", "not approved yet", "ani", "release", "reveal", release)
 	_, state = b.enters("rosa", "", "ani", "release", "approve", release)
 	wants(t, "the request", state, "granted")
 	if list := b.does("eve", "", "ani", "release", "list", "--state", "granted"); !strings.Contains(list, release) || !strings.Contains(list, "D27") {
