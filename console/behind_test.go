@@ -2,8 +2,10 @@ package console_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"callhall/ani"
@@ -19,6 +21,29 @@ func (b *behind) Append(_ context.Context, city call.CityID, leaf call.Leaf) err
 		b.leaves, b.cities = append(b.leaves, leaf), append(b.cities, city)
 	}
 	return b.noLeaf
+}
+
+// Place implements console.Book.
+func (b *behind) Place(context.Context, call.CityID) (string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strconv.Itoa(len(b.leaves)), b.noLeaf
+}
+
+// Holds implements console.Book.
+func (b *behind) Holds(_ context.Context, city call.CityID, place, kind, name, value string) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	from, err := strconv.Atoi(place)
+	if err = errors.Join(err, b.noLeaf); err != nil {
+		return false, err
+	}
+	for i, leaf := range b.leaves[from:] {
+		if b.cities[from+i] == city && leaf.Kind == kind && leaf.Facts[name] == value {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // Handling implements ani.Calls.

@@ -54,7 +54,8 @@ type Deps struct {
 	Board      Board
 	Partners   func(call.CityID) []call.Partner // whom calls may be carried on to; nil: nobody
 	Tokens     *Tokens
-	Checks     []Check // for /readyz
+	Journal    *Journal // of the acts on the same tokens
+	Checks     []Check  // for /readyz
 }
 
 // Console answers HTTP. It keeps nothing of its own but what its tokens have used of their rates.
@@ -95,7 +96,7 @@ func New(cfg Config, deps Deps) (*Console, error) {
 // complete tells whether everything that is required is there.
 func (d Deps) complete() bool {
 	return d.Calls != nil && d.Recordings != nil && d.Agents != nil && d.Queues != nil && d.Ledger != nil && d.Tiles != nil && d.Office != nil &&
-		d.Numbers != nil && d.Board != nil && d.Tokens != nil
+		d.Numbers != nil && d.Board != nil && d.Tokens != nil && d.Journal != nil
 }
 
 // withDefaults fills in what is zero.
@@ -137,6 +138,7 @@ func (c *Console) routes() (err error) {
 	c.callRoutes(api)
 	c.recordingRoutes(api)
 	c.peopleRoutes(api)
+	c.holderRoutes(api)
 	c.ledgerRoutes(api)
 	c.officeRoutes(api)
 	describeProblems(api)

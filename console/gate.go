@@ -110,14 +110,28 @@ func (c *Console) identify(r *http.Request) (Token, int) {
 	}
 	t, err := c.deps.Tokens.Find(r.Context(), secret)
 	switch {
-	case err == nil:
-		return t, http.StatusOK
 	case errors.Is(err, ErrNoToken):
 		return Token{}, http.StatusUnauthorized
+	case err == nil:
+		if err = c.settled(r.Context(), t); err == nil {
+			return t, http.StatusOK
+		}
+		c.cfg.Log.Error("a token is refused: its grant is not in the ledger", "request_id", requestID(r.Context()), "token", t.ID, "err", err)
+		return Token{}, http.StatusServiceUnavailable
 	default:
 		c.cfg.Log.Error("tokens cannot be read", "request_id", requestID(r.Context()), "err", err)
 		return Token{}, http.StatusServiceUnavailable
 	}
+}
+
+// settleTime is how long a token that was never used waits for its grant to be in the ledger.
+const settleTime = 10 * time.Second
+
+// settled returns when the grant of t is in its city's ledger: nobody is let in without a trace.
+func (c *Console) settled(ctx context.Context, t Token) error {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	return c.deps.Journal.Settle(ctx, t)
 }
 
 // refuse answers a request that may not go on, and tells the operator who tried what.

@@ -48,6 +48,8 @@ type office struct {
 	calls  *cdr.Service
 	tokens *console.Tokens
 	behind *behind
+	book   *behind // the ledger, as far as it is about tokens
+	store  *sqlstore.Store
 	vault  *ani.Vault
 	heard  int // how much of the log was looked through
 	deps   console.Deps
@@ -76,7 +78,7 @@ func (l *lockedLog) String() string {
 // newOffice opens an office; change may be nil.
 func newOffice(t *testing.T, change func(*console.Config, *console.Deps)) *office {
 	t.Helper()
-	o := &office{t: t, dir: t.TempDir(), log: &lockedLog{}, now: now, behind: &behind{}}
+	o := &office{t: t, dir: t.TempDir(), log: &lockedLog{}, now: now, behind: &behind{}, book: &behind{}}
 	log := slog.New(slog.NewTextHandler(o.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	sealed := openDB(t, filepath.Join(o.dir, "sealed.db"), sqldb.Durable)
 	tokens, err := sqlstore.New(t.Context(), sealed)
@@ -97,8 +99,8 @@ func newOffice(t *testing.T, change func(*console.Config, *console.Deps)) *offic
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.tokens = console.NewTokens(tokens, clock)
-	o.deps = console.Deps{Calls: o.calls, Recordings: o.behind, Agents: o.behind, Queues: o.behind, Ledger: o.behind, Tokens: o.tokens,
+	o.store, o.tokens = tokens, console.NewTokens(tokens, clock)
+	o.deps = console.Deps{Calls: o.calls, Recordings: o.behind, Agents: o.behind, Queues: o.behind, Ledger: o.behind, Tokens: o.tokens, Journal: console.NewJournal(tokens, o.book, log),
 		Tiles: http.HandlerFunc(o.behind.tiles), Office: o.privacyOffice(sealed, log), Numbers: o.vault, Board: o.behind, Partners: partners}
 	o.cfg = console.Config{Version: "test", Zones: map[call.CityID]*time.Location{"demo": newYork}, Burst: 1000, Log: log,
 		Registry: prometheus.NewRegistry(), Now: clock}

@@ -39,6 +39,7 @@ const (
 	ExportLedger   Permission = "ledger.export"
 	RunLedger      Permission = "ledger.run"
 	RunKeys        Permission = "keys.run"
+	SeeTokens      Permission = "tokens.read"
 
 	SeeReleases     Permission = "releases.read"
 	AskReleases     Permission = "releases.ask"
@@ -112,6 +113,7 @@ var table = []rule{
 	{route: "GET /api/v1/agents", permission: SeeAgents, reach: [5]Reach{none, city, none, none, city}},
 	{route: "POST /api/v1/agents/{id}/state", permission: SetAgents, reach: [5]Reach{own, city, none, none, none}},
 	{route: "GET /api/v1/queues", permission: SeeQueues, reach: [5]Reach{none, city, none, none, city}},
+	{route: "GET /api/v1/tokens", permission: SeeTokens, reach: [5]Reach{none, none, city, none, none}},
 	{route: "GET /api/v1/ledger", permission: SeeLedger, reach: [5]Reach{none, none, city, none, none}},
 	{route: "GET /api/v1/ledger/checkpoint", permission: SeeLedger, reach: [5]Reach{none, none, city, none, none}},
 	{route: "GET /api/v1/ledger/key", permission: SeeLedger, reach: [5]Reach{none, none, city, none, none}},

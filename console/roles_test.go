@@ -47,6 +47,7 @@ var expected = map[string]expectation{
 	"GET /api/v1/agents":                       {"/api/v1/agents", "", "nynny", 0},
 	"POST /api/v1/agents/{id}/state":           {"/api/v1/agents/ana/state", `{"state":"paused","reason":"lunch"}`, "yynnn", 0},
 	"GET /api/v1/queues":                       {"/api/v1/queues", "", "nynny", 0},
+	"GET /api/v1/tokens":                       {"/api/v1/tokens", "", "nnynn", 0},
 	"GET /api/v1/ledger":                       {"/api/v1/ledger", "", "nnynn", 0},
 	"GET /api/v1/ledger/checkpoint":            {"/api/v1/ledger/checkpoint", "", "nnynn", 0},
 	"GET /api/v1/ledger/key":                   {"/api/v1/ledger/key", "", "nnynn", 0},

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"callhall/call"
+	"callhall/ledger"
 )
 
 // Token lets one person or program in, to one city, in one role. Its secret is shown once, when it is issued; what is
@@ -42,16 +43,18 @@ func (t Token) Actor() string {
 	}
 }
 
-// TokenStore keeps tokens. What it has taken is durable when it returns. console/sqlstore implements it.
+// TokenStore keeps tokens, and in the same transaction the act that changed them. What it has taken is durable when it
+// returns. console/sqlstore implements it.
 type TokenStore interface {
-	// PutToken keeps a new token under the SHA-256 of its secret.
-	PutToken(ctx context.Context, t Token, hash [32]byte) error
+	// PutToken keeps a new token under the SHA-256 of its secret, and the act that made it.
+	PutToken(ctx context.Context, t Token, hash [32]byte, act Act) error
 	// TokenByHash finds a token, revoked and expired ones too. Errors: ErrNotFound.
 	TokenByHash(ctx context.Context, hash [32]byte) (Token, error)
 	// ListTokens lists the city's tokens, oldest first.
 	ListTokens(ctx context.Context, city call.CityID) ([]Token, error)
-	// RevokeToken ends a token of the city. Errors: ErrNotFound, also where it has ended before.
-	RevokeToken(ctx context.Context, city call.CityID, id string, at time.Time) error
+	// RevokeToken ends the act's token, of which it reads the city and the id, at the act's time. Errors: ErrNotFound, also
+	// where it has ended before.
+	RevokeToken(ctx context.Context, act Act) error
 }
 
 // Tokens issues and recognises tokens. Its methods may be called from any goroutine.
@@ -95,6 +98,15 @@ var longDigits = regexp.MustCompile(`(\p{Nd}[ ._-]*){7}`)
 
 // Issue makes a token out of t, whose ID and CreatedAt it fills in, and returns it with its secret. Errors: ErrBadToken.
 func (k *Tokens) Issue(ctx context.Context, t Token) (secret string, issued Token, err error) {
+	return k.make(ctx, t, ActGrant)
+}
+
+// Renew is Issue for somebody who has a token like t already.
+func (k *Tokens) Renew(ctx context.Context, t Token) (secret string, issued Token, err error) {
+	return k.make(ctx, t, ActRenew)
+}
+
+func (k *Tokens) make(ctx context.Context, t Token, act ActKind) (secret string, issued Token, err error) {
 	now := k.now().UTC()
 	if err := t.check(now); err != nil {
 		return "", Token{}, err
@@ -104,7 +116,7 @@ func (k *Tokens) Issue(ctx context.Context, t Token) (secret string, issued Toke
 	var random [32]byte
 	rand.Read(random[:]) // never fails
 	secret = tokenPrefix + strings.ToLower(tokenText.EncodeToString(random[:]))
-	if err := k.store.PutToken(ctx, t, sha256.Sum256([]byte(secret))); err != nil {
+	if err := k.store.PutToken(ctx, t, sha256.Sum256([]byte(secret)), newAct(act, t, now)); err != nil {
 		return "", Token{}, fmt.Errorf("issue a token to %s: %w", t.Name, err)
 	}
 	return secret, t, nil
@@ -121,6 +133,8 @@ func (t Token) check(now time.Time) error {
 		return fmt.Errorf("%w: unknown role %q", ErrBadToken, t.Role)
 	case t.Role == RoleAgent && t.Agent == "":
 		return fmt.Errorf("%w: the role agent needs an agent id", ErrBadToken)
+	case !ledger.CanAct(t.Name) || !ledger.CanAct(string(t.Agent)):
+		return fmt.Errorf("%w: the name or the agent id may be a telephone number, which cannot stand in the ledger", ErrBadToken)
 	case !t.ExpiresAt.After(now) || t.ExpiresAt.After(now.Add(MaxTokenLife)):
 		return fmt.Errorf("%w: it must end after now and within %d days", ErrBadToken, int(MaxTokenLife.Hours()/24))
 	}
@@ -144,11 +158,14 @@ func (k *Tokens) Find(ctx context.Context, secret string) (Token, error) {
 	if err != nil {
 		return Token{}, fmt.Errorf("find a token: %w", err)
 	}
-	if !t.RevokedAt.IsZero() || !k.now().Before(t.ExpiresAt) {
+	if !t.holds(k.now()) {
 		return Token{}, ErrNoToken
 	}
 	return t, nil
 }
+
+// holds tells whether t lets somebody in at that time.
+func (t Token) holds(at time.Time) bool { return t.RevokedAt.IsZero() && at.Before(t.ExpiresAt) }
 
 // List lists the city's tokens, oldest first, ended ones too.
 func (k *Tokens) List(ctx context.Context, city call.CityID) ([]Token, error) {
@@ -157,5 +174,5 @@ func (k *Tokens) List(ctx context.Context, city call.CityID) ([]Token, error) {
 
 // Revoke ends a token of the city at once. Errors: ErrNotFound, also where it was revoked before.
 func (k *Tokens) Revoke(ctx context.Context, city call.CityID, id string) error {
-	return k.store.RevokeToken(ctx, city, id, k.now().UTC())
+	return k.store.RevokeToken(ctx, newAct(ActRevoke, Token{ID: id, City: city}, k.now().UTC()))
 }

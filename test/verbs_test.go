@@ -52,6 +52,7 @@ var verbs = map[string]verb{
 	"ani transfer start":      {"supervisor", "{calls} --to water"},
 	"ani transfer cancel":     {"supervisor", "{calls}"},
 	"ani notices list":        {"privacy", ""},
+	"ani holders":             {"privacy", ""},
 	"ani notices acknowledge": {"privacy", "{owner-notices}"},
 	"ani recalls list":        {"privacy", ""},
 	"ani recalls delivered":   {"privacy", "{recalls}"},

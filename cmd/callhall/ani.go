@@ -13,6 +13,7 @@ type aniCmd struct {
 	Transfer  aniTransferCmd  `cmd:"" help:"Carry a call on to a partner; for agents."`
 	Notices   aniNoticesCmd   `cmd:"" help:"What the city's owner is told of."`
 	Recalls   aniRecallsCmd   `cmd:"" help:"Recipients who must no longer use a number."`
+	Holders   aniHolders      `cmd:"" help:"Who holds a token of the city now."`
 	Billing   aniBillingCmd   `cmd:"" help:"What was charged for and sent to carriers."`
 	Keys      aniKeysCmd      `cmd:"" help:"The keys that callers' numbers are sealed under."`
 	Policy    aniPolicyCmd    `cmd:"" help:"Read the terms, and ask what they decide. explain and table need no server."`

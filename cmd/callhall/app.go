@@ -299,10 +299,12 @@ func (a *app) openConsole(ctx context.Context) error {
 		return err
 	}
 	a.tokens = console.NewTokens(store, nil)
+	journal := console.NewJournal(store, leaves{a.ledger}, a.log)
+	a.beside(func(ctx context.Context) { journal.Run(ctx, a.cities()...) })
 	a.console, err = console.New(console.Config{Version: version(), Zones: zones(a.cfg), Profiles: a.cfg.Admin.Listen.Addr().IsLoopback(), Log: a.log, Registry: a.registry}, console.Deps{
 		Calls: a.cdr, Recordings: playable{a.recordings}, Agents: people{a.routing}, Queues: queueLines{a.routing, a.cfg},
 		Ledger: leaves{a.ledger}, Tiles: ledger.Public(a.ledger), Office: a.office, Numbers: a.vault, Board: openBoard{a.board, &a.draining},
-		Partners: partnersOf(a.cfg).list, Tokens: a.tokens, Checks: a.checks()})
+		Partners: partnersOf(a.cfg).list, Tokens: a.tokens, Journal: journal, Checks: a.checks()})
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -122,9 +123,12 @@ func officeServer(t *testing.T, o *office) (url string) {
 	}
 	book := openBook(t, db)
 	vault, privacy := privacyOffice(t, db, book.ledger)
+	journal := console.NewJournal(store, book, slog.New(slog.DiscardHandler))
+	must(t, journal.Move(t.Context(), "demo"))
 	c, err := console.New(console.Config{Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()}, console.Deps{
 		Calls: o, Recordings: o, Agents: noStaff{}, Queues: noLines{}, Ledger: book, Tiles: ledger.Public(book.ledger), Office: privacy,
-		Numbers: vault, Board: &call.Switchboard{}, Tokens: console.NewTokens(store, nil)})
+		Numbers: vault, Board: &call.Switchboard{}, Tokens: console.NewTokens(store, nil),
+		Journal: journal})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,10 +155,12 @@ func TestVerbsSpeakToTheConsole(t *testing.T) {
 		{args: []string{"records", "audio", recA, "-o", "-", "--reason", "training"}, out: "RIFF....WAVE"},
 		{args: []string{"records", "list", "--token-file", "rosa.token"}, errs: "read the token", code: exitFailed},
 		{args: []string{"ledger", "list"}, out: "recording.played/1"},
-		{args: []string{"ledger", "checkpoint"}, out: "callhall/ledger/demo\n1\n"},
+		{args: []string{"ledger", "list"}, out: "console.token/1"},
+		{args: []string{"ani", "holders"}, out: "supervisor"},
+		{args: []string{"ledger", "checkpoint"}, out: "callhall/ledger/demo\n3\n"},
 		{args: []string{"ledger", "key"}, out: "callhall/ledger/demo+"},
 		{args: []string{"ledger", "proof", "0"}, out: `"index":0`},
-		{args: []string{"ledger", "proof", "1"}, errs: "the server answered 404: ", code: exitFailed},
+		{args: []string{"ledger", "proof", "3"}, errs: "the server answered 404: ", code: exitFailed},
 		{args: []string{"ledger", "key", "--token-file", "callhall-data/tokens/supervisor"}, errs: "the server answered 403: ", code: exitFailed},
 		{args: []string{"ledger", "export"}, out: `"export":"callhall ledger export v1"`},
 		{args: []string{"ledger", "list", "--token-file", "callhall-data/tokens/supervisor"}, errs: "the server answered 403: ", code: exitFailed},
@@ -183,7 +189,7 @@ func TestAStrangerVerifies(t *testing.T) {
 	}
 	key := strings.TrimSpace(readFile(t, "city.key"))
 	out, errs, code := verb(t, "ledger", "verify", "export.jsonl", "--since", "early.checkpoint", "--key", key)
-	if code != 0 || !strings.Contains(out, "nothing changed or removed since the checkpoint over 1") {
+	if code != 0 || !strings.Contains(out, "nothing changed or removed since the checkpoint over 3") {
 		t.Errorf("verify: exit %d\n%s%s", code, out, errs)
 	}
 	var proof ledger.Proof
@@ -202,4 +208,52 @@ func readFile(t *testing.T, name string) string {
 	text, err := os.ReadFile(name)
 	must(t, err)
 	return string(text)
+}
+
+// TestTheBookKnowsWhatItHolds: from the place before a leaf on it is found, from the one after it no longer.
+func TestTheBookKnowsWhatItHolds(t *testing.T) {
+	t.Chdir(t.TempDir())
+	db, err := sqldb.Open(t.Context(), "sealed.db", sqldb.Durable)
+	must(t, err)
+	t.Cleanup(func() { db.Close() })
+	book := openBook(t, db)
+	before, err := book.Place(t.Context(), "demo")
+	must(t, err)
+	must(t, book.Append(t.Context(), "demo", call.Leaf{Kind: console.KindToken, At: time.Now(), Actor: "machine", Facts: map[string]string{"act_id": "tka_b"}}))
+	after, err := book.Place(t.Context(), "demo")
+	must(t, err)
+	for _, test := range []struct {
+		place, kind, id string
+		want            bool
+	}{{before, console.KindToken, "tka_b", true}, {after, console.KindToken, "tka_b", false}, {before, console.KindToken, "tka_c", false},
+		{before, "recording.played/1", "tka_b", false}, {"7 demo/2", console.KindToken, "tka_b", false}} {
+		if got, err := book.Holds(t.Context(), "demo", test.place, test.kind, "act_id", test.id); got != test.want || err != nil {
+			t.Errorf("%+v: %v, %v", test, got, err)
+		}
+	}
+	if _, err := book.Holds(t.Context(), "demo", "nowhere", console.KindToken, "act_id", "tka_b"); err == nil {
+		t.Error("a place that is none was read")
+	}
+}
+
+// TestARunningServerLedgersWhoIsLetIn: what a verb does beside a server is in the ledger soon, and before anybody asks.
+func TestARunningServerLedgersWhoIsLetIn(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig(t, t.TempDir())
+	cfg.placeStores()
+	n := openNode(t, cfg, nil).run()
+	n.token("aspen", console.RolePrivacy, "")
+	for end := time.Now().Add(2 * soon); ; {
+		entries, _, err := n.ledger.List(n.ctx(), "aspen", 0, 1000)
+		must(t, err)
+		if slices.ContainsFunc(entries, func(e ledger.Entry) bool {
+			return e.Leaf.Kind == console.KindToken && e.Leaf.Facts["role"] == "privacy"
+		}) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("the grant is not in the ledger")
+		}
+		<-time.After(20 * time.Millisecond)
+	}
 }

@@ -127,7 +127,7 @@ func (c userAdd) Run(ctx context.Context, t *terminal) error {
 		for _, p := range c.Scope {
 			wanted.Scope = append(wanted.Scope, console.Permission(p))
 		}
-		return u.issue(ctx, t, wanted, c.Output)
+		return u.handOut(ctx, t, u.Issue, wanted, c.Output)
 	})
 }
 
@@ -146,9 +146,12 @@ func (u users) knowsAgent(id string) error {
 	return nil
 }
 
-// issue makes the token and hands its secret over, the one time that it can be seen.
-func (u users) issue(ctx context.Context, t *terminal, wanted console.Token, output string) error {
-	secret, issued, err := u.Issue(ctx, wanted)
+// maker is Issue or Renew.
+type maker func(ctx context.Context, wanted console.Token) (secret string, issued console.Token, err error)
+
+// handOut makes the token and hands its secret over, the one time that it can be seen.
+func (u users) handOut(ctx context.Context, t *terminal, issue maker, wanted console.Token, output string) error {
+	secret, issued, err := issue(ctx, wanted)
 	if err != nil {
 		return err
 	}
@@ -201,7 +204,7 @@ func (c userToken) Run(ctx context.Context, t *terminal) error {
 		}
 		wanted := slices.MaxFunc(held, func(a, b console.Token) int { return a.CreatedAt.Compare(b.CreatedAt) })
 		wanted.ExpiresAt = time.Now().Add(time.Duration(c.Expires))
-		if err := u.issue(ctx, t, wanted, c.Output); err != nil || c.Keep {
+		if err := u.handOut(ctx, t, u.Renew, wanted, c.Output); err != nil || c.Keep {
 			return err
 		}
 		return u.revoke(ctx, held)

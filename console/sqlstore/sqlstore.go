@@ -40,7 +40,7 @@ func New(ctx context.Context, db *sqldb.DB) (*Store, error) {
 const columns = `id, city, name, role, agent, scope, created_at, expires_at, revoked_at`
 
 // PutToken implements console.TokenStore.
-func (s *Store) PutToken(ctx context.Context, t console.Token, hash [32]byte) error {
+func (s *Store) PutToken(ctx context.Context, t console.Token, hash [32]byte, act console.Act) error {
 	scope := make([]string, len(t.Scope))
 	for i, p := range t.Scope {
 		scope[i] = string(p)
@@ -49,7 +49,10 @@ func (s *Store) PutToken(ctx context.Context, t console.Token, hash [32]byte) er
 		_, err := tx.ExecContext(ctx, `INSERT INTO console_tokens (hash, `+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 			hash[:], t.ID, string(t.City), t.Name, string(t.Role), string(t.Agent), strings.Join(scope, " "),
 			micro(t.CreatedAt), micro(t.ExpiresAt), micro(t.RevokedAt))
-		return err
+		if err != nil {
+			return err
+		}
+		return putAct(ctx, tx, act)
 	})
 	if err != nil {
 		return fmt.Errorf("tokens: keep %s: %w", t.ID, err)
@@ -91,17 +94,18 @@ func (s *Store) ListTokens(ctx context.Context, city call.CityID) ([]console.Tok
 }
 
 // RevokeToken implements console.TokenStore.
-func (s *Store) RevokeToken(ctx context.Context, city call.CityID, id string, at time.Time) error {
+func (s *Store) RevokeToken(ctx context.Context, act console.Act) error {
+	city, id := act.Token.City, act.Token.ID
 	err := s.db.Commit(ctx, func(ctx context.Context, tx *sqldb.Tx) error {
 		done, err := tx.ExecContext(ctx, `UPDATE console_tokens SET revoked_at = $1 WHERE city = $2 AND id = $3 AND revoked_at = 0`,
-			micro(at), string(city), id)
+			micro(act.At), string(city), id)
 		if err != nil {
 			return err
 		}
 		if n, err := done.RowsAffected(); err != nil || n == 0 {
 			return errors.Join(err, console.ErrNotFound)
 		}
-		return nil
+		return putAct(ctx, tx, act)
 	})
 	if err != nil {
 		return fmt.Errorf("tokens: revoke %s: %w", id, err)
@@ -109,11 +113,11 @@ func (s *Store) RevokeToken(ctx context.Context, city call.CityID, id string, at
 	return nil
 }
 
-// scan reads one row of columns.
-func scan(row interface{ Scan(...any) error }) (t console.Token, err error) {
+// scan reads one row of columns, with others before them.
+func scan(row interface{ Scan(...any) error }, before ...any) (t console.Token, err error) {
 	var scope string
 	var created, expires, revoked int64
-	err = row.Scan(&t.ID, &t.City, &t.Name, &t.Role, &t.Agent, &scope, &created, &expires, &revoked)
+	err = row.Scan(append(before, &t.ID, &t.City, &t.Name, &t.Role, &t.Agent, &scope, &created, &expires, &revoked)...)
 	for _, p := range strings.Fields(scope) {
 		t.Scope = append(t.Scope, console.Permission(p))
 	}
