@@ -21,6 +21,19 @@ type Query struct {
 	For    Purpose // dropped call, emergency, exigency, legal process or subject's rights: nothing else takes a search
 }
 
+// Search is Vault.Search for an officer: one search at a time in a city, and counted, so that nobody makes a list of numbers
+// by asking for many. Errors: besides those, ErrTooMany.
+func (o *Office) Search(ctx context.Context, q Query, by Person) (Found, error) {
+	if _, err := o.room(ctx, q.City, countSearches, searchCaps, by); err != nil {
+		return Found{}, err
+	}
+	defer o.locks.lock(registerSearches, q.City, "")()
+	return o.vault.Search(ctx, q)
+}
+
+// registerSearches names the lock under which a city is searched. It has no entries: every search is a leaf.
+const registerSearches Kind = "search"
+
 // Found is the answer to a Query.
 type Found struct {
 	Release call.ReleaseID
@@ -53,11 +66,12 @@ var searchFor = []Purpose{PurposeDropped, PurposeEmergency, PurposeExigency, Pur
 // second for a million rows, and officers ask a few times a day.
 //
 // Whatever comes of it is one leaf, durable before the answer; it has the token of the number that was asked for. Without
-// a case and a purpose, and for anything but a whole number, the answer is no (D36). Errors: ErrCase, and those of store
-// and ledger.
+// a case and a purpose, and for anything but a whole number, the answer is no (D36). A number that the law protects is
+// answered, after the same work, as one that never called, or searching would tell who is protected; the leaf says LAW.
+// Errors: ErrCase, and those of store and ledger.
 func (v *Vault) Search(ctx context.Context, q Query) (Found, error) {
 	d := v.decideQuery(ctx, q)
-	found, err := v.search(ctx, q, &d)
+	found, err := v.lookThrough(ctx, q, &d)
 	if lerr := v.record(ctx, d); lerr != nil {
 		d.deny("")
 		err = errors.Join(lerr, err)
@@ -65,8 +79,19 @@ func (v *Vault) Search(ctx context.Context, q Query) (Found, error) {
 	if err != nil {
 		return Found{Release: d.release, Ruling: d.ruling}, fmt.Errorf("search by number in %s: %w", q.City, err)
 	}
-	found.Release, found.Ruling = d.release, d.ruling
+	open := d.unprotected()
+	found.Release, found.Ruling, found.Words = d.release, open.ruling, open.words()
 	return found, nil
+}
+
+// unprotected is what the decision would be of a number that no law protects.
+func (d decision) unprotected() decision {
+	if d.tuple.Protected && d.stop == "" {
+		t := d.tuple
+		t.Protected = false
+		d.ruling = Decide(t)
+	}
+	return d
 }
 
 // decideQuery decides whether the search may be made. It is of no one call.
@@ -86,9 +111,9 @@ func (v *Vault) decideQuery(ctx context.Context, q Query) decision {
 	return v.decideTuple(ctx, r, h, t)
 }
 
-// search opens the city's rows, if it may. What goes wrong denies.
-func (v *Vault) search(ctx context.Context, q Query, d *decision) (found Found, err error) {
-	if err := d.err(); err != nil || d.ruling.Decision != Mask {
+// lookThrough opens the city's rows, if it may. What goes wrong denies.
+func (v *Vault) lookThrough(ctx context.Context, q Query, d *decision) (found Found, err error) {
+	if err := d.err(); err != nil || d.unprotected().ruling.Decision != Mask {
 		return Found{}, err
 	}
 	found.Calls, err = v.callsOf(ctx, q)
@@ -96,12 +121,14 @@ func (v *Vault) search(ctx context.Context, q Query, d *decision) (found Found, 
 		d.deny(StopStore)
 		return Found{}, err
 	}
+	if d.ruling.Decision != Mask {
+		return Found{}, nil
+	}
 	slices.SortFunc(found.Calls, func(a, b FoundCall) int { return b.At.Compare(a.At) })
 	if len(found.Calls) > maxFound {
 		found.Calls, found.More = found.Calls[:maxFound], true
 	}
 	d.found = strconv.Itoa(len(found.Calls))
-	found.Words = d.words()
 	return found, nil
 }
 

@@ -2,6 +2,7 @@ package ani
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -97,5 +98,29 @@ func TestSearchShowsTheNewestWhereThereAreTooMany(t *testing.T) {
 	got, err := f.Search(t.Context(), Query{City: "a", Number: seal("12125550142"), Actor: "privacy:eve", Case: "SR-7", For: PurposeLegalProcess})
 	if err != nil || len(got.Calls) != maxFound || !got.More || !got.Calls[0].At.Equal(f.now) {
 		t.Errorf("%d calls, %v, %v", len(got.Calls), got.More, err)
+	}
+}
+
+// Searching tells nobody whom the law protects: the answer is that of a number that never called, and only the leaf says why.
+func TestSearchDoesNotTellWhoIsProtected(t *testing.T) {
+	f := newInside(t, nil)
+	f.arrive(t, "a", presentHeaders)
+	ask := func(digits string) Found {
+		t.Helper()
+		got, err := f.Search(t.Context(), Query{City: "a", Number: seal(digits), Actor: "privacy:eve", Case: "SR-7", For: PurposeLegalProcess})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got.Release = ""
+		return got
+	}
+	nobody := ask("13035550199")
+	f.desk = &stubDesk{protected: "12125550142"}
+	f.book.take("a")
+	if got := ask("12125550142"); !reflect.DeepEqual(got, nobody) {
+		t.Errorf("a protected caller: %+v, nobody: %+v", got, nobody)
+	}
+	if rows := rowsOf(t, f.book.take("a")); !slices.Equal(rows, []string{"LAW DENY"}) {
+		t.Errorf("leaves %v", rows)
 	}
 }

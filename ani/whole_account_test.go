@@ -1,6 +1,7 @@
 package ani_test
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"testing"
@@ -66,7 +67,7 @@ func TestAccountNamesWhoHadIt(t *testing.T) {
 	p.drop(id)
 	a := ok(p.Ask(t.Context(), city, ani.NewAsk{Call: id, Purpose: ani.PurposeDropped, Recipient: ani.RecipientAgent, Reason: ani.ReasonRelay}, ana))(t)
 	ok(p.Reveal(t.Context(), city, a.ID, ana))(t)
-	ok(p.Search(t.Context(), ani.Query{City: city, Number: typed(t, "+1 212 555 0142").Number(), Actor: dana.Actor, Case: "SR-7", For: ani.PurposeLegalProcess}))(t)
+	ok(p.Search(t.Context(), ani.Query{City: city, Number: typed(t, "+1 212 555 0142").Number(), Actor: dana.Actor, Case: "SR-7", For: ani.PurposeLegalProcess}, dana))(t)
 	screen := ok(p.ProposeScreen(t.Context(), city, ani.NewScreen{Call: id, Reason: ani.ScreenSpam, Until: p.now.Add(time.Hour)}, sam))(t)
 	ok(p.ReviewScreen(t.Context(), city, screen.ID, sue))(t)
 	want := map[string]string{"D02 FULL": "carrier-1", "D12 FULL": "parks", "D09 FULL": "ana", "D35 MASK": "Dana", "D16 MASK": "Sue"}
@@ -93,5 +94,22 @@ func TestPartnerBehindAStrangerHadNothing(t *testing.T) {
 	denied := slices.ContainsFunc(facts, func(f map[string]string) bool { return f["row"] == "D04" && f["to"] == "carrier-1" })
 	if !stopped || !denied {
 		t.Errorf("leaves %v", facts)
+	}
+}
+
+// One person may search sixty times an hour; the next try is an alarm and no search.
+func TestSearchesAreCounted(t *testing.T) {
+	p := newPrivacyOffice(t, ani.OfficeConfig{})
+	search := func() error {
+		_, err := p.Search(t.Context(), ani.Query{City: city, Number: typed(t, "+1 212 555 0142").Number(), Actor: dana.Actor, Case: "SR-7", For: ani.PurposeLegalProcess}, dana)
+		return err
+	}
+	for i := range 60 {
+		if err := search(); err != nil {
+			t.Fatalf("search %d: %v", i+1, err)
+		}
+	}
+	if err := search(); !errors.Is(err, ani.ErrTooMany) {
+		t.Errorf("the sixty-first search: %v", err)
 	}
 }

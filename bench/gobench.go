@@ -182,7 +182,7 @@ func (s suite) rows(found map[string]map[string]float64) ([]row, error) {
 		name := strings.TrimSuffix(s.name+"/"+f.bench, "/")
 		v, ok := found[name][f.unit]
 		if !ok {
-			missing = errors.Join(missing, fmt.Errorf("Benchmark%s printed no %s", name, f.unit))
+			missing = errors.Join(missing, fmt.Errorf("no %s was printed by Benchmark%s", f.unit, name))
 			continue
 		}
 		rows = append(rows, f.row(v, cores, s.command()))

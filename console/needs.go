@@ -6,7 +6,6 @@ import (
 	"io"
 	"time"
 
-	"callhall/ani"
 	"callhall/call"
 	"callhall/cdr"
 )
@@ -32,10 +31,8 @@ type Calls interface {
 	Export(ctx context.Context, city call.CityID, f cdr.Filter, w io.Writer, format cdr.Format) error
 }
 
-// Numbers finds calls by a whole number; *ani.Vault has it.
+// Numbers changes the keys of a city's numbers; *ani.Vault has it.
 type Numbers interface {
-	// Search answers with masks, after its leaf. A search that the terms deny is no error.
-	Search(ctx context.Context, q ani.Query) (ani.Found, error)
 	// Rotate gives the city a new key for its numbers and registers, after its leaf.
 	Rotate(ctx context.Context, city call.CityID, actor string) error
 	// DropKeys drops those that nothing needs any more, after its leaf, and counts them. Errors: ani.ErrTooSoon, ani.ErrSpooled.

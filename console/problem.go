@@ -174,6 +174,9 @@ const notNumber = "is not a telephone number; write it as +1 and ten digits, or 
 
 // capOf says which cap was reached.
 func capOf(err error) Fault {
+	if strings.Contains(err.Error(), " on searches") {
+		return Fault{Message: "as many searches by number were made as are let in within an hour"}
+	}
 	if strings.Contains(err.Error(), "the cap of one city") {
 		return Fault{Message: "as many numbers were revealed as the city lets in this time, by all of its people together"}
 	}

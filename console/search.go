@@ -46,7 +46,7 @@ func (c *Console) searchRoutes(api huma.API) {
 
 func (c *Console) searchByNumber(ctx context.Context, in *struct{ Body numberSearch }) (*bodyOf[numberFound], error) {
 	t := visitOf(ctx).token
-	found, err := c.deps.Numbers.Search(ctx, ani.Query{City: t.City, Number: in.Body.Number.Number(), Actor: t.Actor(), Case: in.Body.Case, For: in.Body.Purpose})
+	found, err := c.deps.Office.Search(ctx, ani.Query{City: t.City, Number: in.Body.Number.Number(), Actor: t.Actor(), Case: in.Body.Case, For: in.Body.Purpose}, visitOf(ctx).person())
 	if err != nil {
 		return nil, c.failOffice(ctx, huma.Operation{OperationID: "search by number"}, err)
 	}
