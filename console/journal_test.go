@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -153,12 +154,30 @@ func TestEachCityHasItsOwnActs(t *testing.T) {
 }
 
 // slate is a journal in memory.
-type slate struct{ acts []console.Act }
+type slate struct {
+	mu   sync.Mutex
+	acts []console.Act
+}
 
-func (s *slate) WaitingActs(context.Context, call.CityID) ([]console.Act, error) { return s.acts, nil }
-func (s *slate) TryAct(context.Context, string, string) error                    { return nil }
-func (s *slate) MarkAct(context.Context, string) error                           { s.acts = nil; return nil }
-func (s *slate) Ledgered(context.Context, string) (bool, error)                  { return len(s.acts) == 0, nil }
+func (s *slate) write(acts ...console.Act) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.acts = acts
+}
+
+func (s *slate) WaitingActs(context.Context, call.CityID) ([]console.Act, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.acts, nil
+}
+
+func (s *slate) TryAct(context.Context, string, string) error { return nil }
+func (s *slate) MarkAct(context.Context, string) error        { s.write(); return nil }
+
+func (s *slate) Ledgered(ctx context.Context, city string) (bool, error) {
+	acts, err := s.WaitingActs(ctx, call.CityID(city))
+	return len(acts) == 0, err
+}
 
 // TestARunningServerLedgersWithinASecond what a verb writes into its journal.
 func TestARunningServerLedgersWithinASecond(t *testing.T) {
@@ -167,7 +186,7 @@ func TestARunningServerLedgersWithinASecond(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		go console.NewJournal(s, book, slog.New(slog.DiscardHandler)).Run(ctx, "demo")
 		synctest.Wait()
-		s.acts = []console.Act{{ID: "tka_a", Kind: console.ActGrant, Token: console.Token{ID: "tok_a", City: "demo", Name: "Rosa"}}}
+		s.write(console.Act{ID: "tka_a", Kind: console.ActGrant, Token: console.Token{ID: "tok_a", City: "demo", Name: "Rosa"}})
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if got := book.written("demo"); !slices.Equal(got, []string{"grant tok_a"}) {

@@ -72,7 +72,7 @@ var verbs = map[string]verb{
 // unnamed are the verbs that name nothing of a city, work offline on a directory that its owner owns, or take a number
 // from a file, which the routes behind them are asked with above.
 var unnamed = []string{"serve", "call", "agent", "check-config", "version", "user add", "user token", "user list", "user revoke", "ledger verify", "ledger rotate",
-	"ledger succeed", "ani consent add", "ani process add", "ani protected add", "ani account ask", "ani search", "ani billing check", "ani policy explain", "ani policy table", "ani policy propose"}
+	"ledger succeed", "ani keys rotate", "ani keys drop", "ani consent add", "ani process add", "ani protected add", "ani account ask", "ani search", "ani billing check", "ani policy explain", "ani policy table", "ani policy propose"}
 
 var listedVerb = regexp.MustCompile(`(?m)^  ([a-z]+(?:-[a-z]+)*(?: [a-z]+)*)(?: \([a-z]+\))?  +[A-Z]`)
 

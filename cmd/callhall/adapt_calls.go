@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"callhall/ani"
 	"callhall/call"
@@ -32,8 +33,24 @@ func (h handlings) Handling(ctx context.Context, city call.CityID, id call.ID) (
 		return ani.Handling{}, fmt.Errorf("who handles call %s: %w", id, err)
 	}
 	handling := ani.Handling{Queue: r.Queue, Trunk: r.Trunk, Live: live, Dropped: !live && slices.Contains(cutOff, r.End), EndedAt: r.EndedAt}
-	if r.Agent != "" {
-		handling.Agents = []call.AgentID{r.Agent}
+	if agent := onCall(r); agent != "" {
+		handling.Agents = []call.AgentID{agent}
 	}
 	return handling, nil
+}
+
+// onCall is the agent who is with the caller, or was when the call ended: not one who has left it, or has handed it over.
+// Only in an emergency the agent stays beside the partner.
+func onCall(r call.Record) (agent call.AgentID) {
+	for _, m := range r.Timeline {
+		switch {
+		case m.What == call.WhatJoined || m.What == call.WhatCalled:
+			agent = m.Agent
+		case m.What == call.WhatPutBack, m.What == call.WhatLeft && m.Agent != "":
+			agent = ""
+		case m.What == call.WhatTransferred && !strings.HasSuffix(m.Detail, "("+string(call.PartnerPSAP)+")"):
+			agent = ""
+		}
+	}
+	return agent
 }
