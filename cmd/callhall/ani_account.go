@@ -121,17 +121,7 @@ type subjectAccount struct {
 
 // Run prints the subject's number alone on the first line, and below it who has had it.
 func (c aniAccountAnswer) Run(ctx context.Context, term *terminal) error {
-	if err := idOf(subjectID, c.ID); err != nil {
-		return err
-	}
-	server, err := c.open(term, aniRole)
-	if err != nil {
-		return err
-	}
-	if err := server.sealed(); err != nil {
-		return err
-	}
-	raw, err := server.sendJSON(ctx, http.MethodPost, accountPath+"/"+c.ID+"/answer", nil)
+	raw, err := c.answerOnce(ctx, term, subjectID, accountPath, "answer")
 	if err != nil {
 		return err
 	}

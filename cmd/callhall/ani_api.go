@@ -36,7 +36,7 @@ func (c *api) send(ctx context.Context, method, path string, body any) (*http.Re
 	if err != nil {
 		return nil, fmt.Errorf("prepare the request to %s: %w", path, err)
 	}
-	answer, err := c.http.Do(req)
+	answer, err := c.patiently(req)
 	if err != nil {
 		return nil, fmt.Errorf("no answer from %s; is callhall serve running there? %w", c.base, cause(err))
 	}

@@ -16,6 +16,21 @@ type aniEntry struct {
 	ID string `arg:"" name:"id" help:"The entry's id, as list shows it."`
 }
 
+// answerOnce asks for what is answered once and has a number in it, over a way that nobody listens on.
+func (c aniEntry) answerOnce(ctx context.Context, term *terminal, prefix, path, act string) (json.RawMessage, error) {
+	if err := idOf(prefix, c.ID); err != nil {
+		return nil, err
+	}
+	server, err := c.open(term, aniRole)
+	if err != nil {
+		return nil, err
+	}
+	if err := server.sealed(); err != nil {
+		return nil, err
+	}
+	return server.sendJSON(ctx, http.MethodPost, path+"/"+c.ID+"/"+act, nil)
+}
+
 // show writes the entry in words.
 func (c aniEntry) show(ctx context.Context, term *terminal, path, prefix string) error {
 	if err := idOf(prefix, c.ID); err != nil {

@@ -114,17 +114,7 @@ type aniReleaseReveal struct{ aniEntry }
 
 // Run prints the number alone on standard output.
 func (c aniReleaseReveal) Run(ctx context.Context, term *terminal) error {
-	if err := idOf(releaseID, c.ID); err != nil {
-		return err
-	}
-	server, err := c.open(term, aniRole)
-	if err != nil {
-		return err
-	}
-	if err := server.sealed(); err != nil {
-		return err
-	}
-	raw, err := server.sendJSON(ctx, http.MethodPost, releasesPath+"/"+c.ID+"/reveal", nil)
+	raw, err := c.answerOnce(ctx, term, releaseID, releasesPath, "reveal")
 	if err != nil {
 		return err
 	}

@@ -131,6 +131,11 @@ func (c *api) patiently(req *http.Request) (*http.Response, error) {
 		case <-req.Context().Done():
 			return nil, req.Context().Err()
 		}
+		if req.GetBody != nil { // the first try has read it
+			if req.Body, err = req.GetBody(); err != nil {
+				return nil, err
+			}
+		}
 	}
 }
 
