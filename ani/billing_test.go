@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -459,6 +460,8 @@ func callsIn(text []byte) (all []byte) {
 	return all
 }
 
+var wholeHash = regexp.MustCompile(`"[0-9a-f]{64}"`)
+
 // others wants nothing in a proof about another call.
 func others(rt *rapid.T, p ani.BatchProof, ids []call.ID) {
 	text, err := json.Marshal(p)
@@ -470,7 +473,8 @@ func others(rt *rapid.T, p ani.BatchProof, ids []call.ID) {
 			rt.Fatalf("the proof of %s names %s", p.Call, id)
 		}
 	}
-	if hasNumber(string(text)) {
+	// A hash is random, and six of its digits may look like a part of a number; a whole one is looked for there too.
+	if hasNumber(wholeHash.ReplaceAllString(string(text), "")) || strings.Contains(string(text), "2125550") {
 		rt.Fatal("the proof has a number")
 	}
 }
